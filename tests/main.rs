@@ -1,0 +1,2 @@
+//! The tests that look at the program from outside, and those that look at its source.
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
