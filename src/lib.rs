@@ -29,3 +29,4 @@
 pub mod source;
 
 pub mod address;
+pub mod diagnostic;
