@@ -30,3 +30,5 @@ pub mod source;
 
 pub mod address;
 pub mod diagnostic;
+
+pub mod config;
