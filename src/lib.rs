@@ -27,8 +27,10 @@
 //!    call it.
 
 pub mod source;
+pub mod sys;
 
 pub mod address;
 pub mod diagnostic;
 
 pub mod config;
+pub mod facts;

@@ -1,0 +1,78 @@
+//! A host's addresses, links and limits as data, so that decisions about them are functions.
+
+pub mod live;
+
+use std::net::IpAddr;
+
+/// The first port that needs no privilege, where the host has not been told otherwise.
+pub const DEFAULT_UNPRIVILEGED_PORT_START: u16 = 1024;
+
+/// The ports that Linux gives outgoing connections, where the host has not been told otherwise.
+pub const DEFAULT_EPHEMERAL_PORTS: (u16, u16) = (32_768, 60_999);
+
+/// What `net.core.somaxconn` is unless it was set, since Linux 5.4.
+pub const DEFAULT_MAX_BACKLOG: u32 = 4096;
+
+/// What a decision may know of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Every address of every interface, in the kernel's order.
+    pub addresses: Vec<HostAddress>,
+    /// Every interface.
+    pub links: Vec<Link>,
+    /// The first port that needs no privilege (`net.ipv4.ip_unprivileged_port_start`).
+    pub unprivileged_port_start: u16,
+    /// Whether this process may bind below it (CAP_NET_BIND_SERVICE).
+    pub may_bind_privileged: bool,
+    /// The ports that outgoing connections take, both ends included
+    /// (`net.ipv4.ip_local_port_range`).
+    pub ephemeral_ports: (u16, u16),
+    /// Ports that outgoing connections leave alone (`net.ipv4.ip_local_reserved_ports`).
+    pub reserved_ports: Vec<(u16, u16)>,
+    /// The longest accept queue that the kernel grants (`net.core.somaxconn`).
+    pub max_backlog: u32,
+    /// Whether the host has IPv6 at all.
+    pub ipv6: bool,
+    /// Processors that this process may use.
+    pub cores: usize,
+}
+
+/// One address of one interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Length of its network prefix.
+    pub prefix: u8,
+    /// Name of the interface that carries it.
+    pub interface: String,
+    /// Not bindable: duplicate detection still runs, or found a duplicate.
+    pub tentative: bool,
+    /// An IPv6 privacy address, which will go away.
+    pub temporary: bool,
+}
+
+/// One interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The kernel's number.
+    pub index: u32,
+    /// Its name.
+    pub name: String,
+    /// Administratively up.
+    pub up: bool,
+}
+
+impl Facts {
+    /// The interface that carries the address, if any does.
+    #[must_use]
+    pub fn owner(&self, address: IpAddr) -> Option<&HostAddress> {
+        self.addresses.iter().find(|have| have.address == address)
+    }
+
+    /// The interface of this name, if the host has it.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<&Link> {
+        self.links.iter().find(|link| link.name == name)
+    }
+}

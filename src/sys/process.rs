@@ -1,0 +1,167 @@
+//! What this process is and may: descriptors, capabilities, users and its cgroup.
+
+mod holder;
+
+pub use holder::{Holder, Holders, holders_of, name_of};
+
+use std::{
+    fs, io,
+    os::unix::fs::DirEntryExt,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::{Group, Uid, User, geteuid},
+};
+
+/// Directories looked at in search of a cgroup: more than a full host has, and done in some ten
+/// milliseconds.
+const MAX_CGROUPS: usize = 16_384;
+
+/// The bit of CAP_NET_BIND_SERVICE in a capability set (`linux/capability.h`).
+const CAP_NET_BIND_SERVICE: u64 = 1 << 10;
+
+/// Raises the soft limit on open descriptors to the hard one and returns it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn raise_descriptor_limit() -> io::Result<u64> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
+    Ok(hard)
+}
+
+/// The limit on open descriptors that is in force.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn descriptor_limit() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
+}
+
+/// Whether CAP_NET_BIND_SERVICE is in this thread's effective set. A user namespace may still have
+/// no say over the network namespace it runs in, so `true` is no promise.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn may_bind_privileged() -> io::Result<bool> {
+    Ok(effective_capabilities(&fs::read_to_string("/proc/thread-self/status")?)
+        .is_some_and(|set| set & CAP_NET_BIND_SERVICE != 0))
+}
+
+/// The user that this process acts as.
+#[must_use]
+pub fn effective_user() -> u32 {
+    geteuid().as_raw()
+}
+
+/// The name of a user, if the system knows one.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+/// The id of a user by name.
+///
+/// # Errors
+/// When the user database cannot be read.
+pub fn user_id(name: &str) -> io::Result<Option<u32>> {
+    Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
+}
+
+/// The id of a group by name.
+///
+/// # Errors
+/// When the group database cannot be read.
+pub fn group_id(name: &str) -> io::Result<Option<u32>> {
+    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
+}
+
+/// The cgroup (version 2) that this process is in.
+#[must_use]
+pub fn own_cgroup() -> Option<String> {
+    let membership = fs::read_to_string("/proc/self/cgroup").ok()?;
+    membership.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// The path of a cgroup (version 2) by its id, which is the inode number of its directory. `None`
+/// when there is no such cgroup below the root that this process sees, or when there are so many
+/// that the search is given up.
+#[must_use]
+pub fn cgroup_path(id: u64) -> Option<String> {
+    let root = cgroup_root(&fs::read_to_string("/proc/self/mounts").ok()?)?;
+    let mut unread = vec![root.clone()];
+    let mut seen = 0;
+    while let Some(directory) = unread.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            if entry.ino() == id {
+                let below = entry.path().strip_prefix(&root).ok()?.to_owned();
+                return Some(Path::new("/").join(below).to_string_lossy().into_owned());
+            }
+            seen += 1;
+            if seen == MAX_CGROUPS {
+                return None;
+            }
+            unread.push(entry.path());
+        }
+    }
+    None
+}
+
+fn effective_capabilities(status: &str) -> Option<u64> {
+    let set = status.lines().find_map(|line| line.strip_prefix("CapEff:"))?;
+    u64::from_str_radix(set.trim(), 16).ok()
+}
+
+/// Where the cgroup2 file system is mounted, from `/proc/self/mounts`.
+fn cgroup_root(mounts: &str) -> Option<PathBuf> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ');
+        let (_device, at, kind) = (fields.next()?, fields.next()?, fields.next()?);
+        (kind == "cgroup2").then(|| at.into())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_descriptor_limit_is_raised_to_the_hard_one() {
+        let raised = raise_descriptor_limit().unwrap();
+        assert_eq!(descriptor_limit().unwrap(), raised);
+    }
+
+    #[test]
+    fn capabilities_are_read_from_the_status_of_a_thread() {
+        assert_eq!(effective_capabilities("Name:\tx\nCapEff:\t0000000000000400\n"), Some(0x400));
+        assert_eq!(effective_capabilities("CapEff:\tnonsense\n"), None);
+        assert_eq!(effective_capabilities(""), None);
+        may_bind_privileged().unwrap();
+    }
+
+    #[test]
+    fn root_has_a_name_and_nobody_has_this_one() {
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_id("root").unwrap(), Some(0));
+        assert_eq!(group_id("root").unwrap(), Some(0));
+        assert_eq!(user_id("no such user").unwrap(), None);
+    }
+
+    #[test]
+    fn the_cgroup_mount_is_found_among_others() {
+        let mounts =
+            "tmpfs /sys/fs/cgroup tmpfs rw 0 0\ncgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
+        assert_eq!(cgroup_root(mounts), Some("/sys/fs/cgroup/unified".into()));
+        assert_eq!(cgroup_root("broken"), None);
+    }
+
+    #[test]
+    fn an_id_that_no_cgroup_has_has_no_path() {
+        assert_eq!(cgroup_path(u64::MAX), None);
+    }
+}
