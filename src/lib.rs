@@ -34,3 +34,5 @@ pub mod diagnostic;
 
 pub mod config;
 pub mod facts;
+
+pub mod policy;
