@@ -36,3 +36,5 @@ pub mod config;
 pub mod facts;
 
 pub mod policy;
+
+pub mod plan;
