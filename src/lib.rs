@@ -38,3 +38,9 @@ pub mod facts;
 pub mod policy;
 
 pub mod plan;
+
+pub mod exposure;
+
+pub mod lint;
+
+pub mod compile;

@@ -1,0 +1,127 @@
+//! The one way in for a configuration: bytes to findings, policy and plan.
+
+use crate::{
+    address::Date,
+    config::{
+        self, MAX_FINDINGS,
+        code::{LIMIT_EXCEEDED, YAML_SYNTAX},
+    },
+    diagnostic::{self, Diagnostic},
+    exposure::Exposure,
+    facts::Facts,
+    lint::{self, Context, Host, Unjudged},
+    plan::{self, Plan},
+    policy::{self, Policy},
+    source::{MAX_BYTES, Problem, Source, Unreadable},
+};
+
+/// What a file is judged against, besides itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    /// The host, where it is known. Without it the check is static and says what it could not
+    /// judge.
+    pub facts: Option<&'a Facts>,
+    /// The day, UTC, on which signatures are held against their expiry.
+    pub today: Date,
+    /// Whether port 0 may be asked for: only tests do.
+    pub allow_port_zero: bool,
+}
+
+/// What became of a file.
+#[derive(Debug, Default)]
+pub struct Compiled {
+    /// Everything that is wrong with it, by position.
+    pub findings: Vec<Diagnostic>,
+    /// What only the host can answer, when it was not given.
+    pub unjudged: Vec<Unjudged>,
+    /// How many listeners it has, as far as they could be read.
+    pub listeners: usize,
+    /// What it means; present unless a finding refuses the file.
+    pub policy: Option<Policy>,
+    /// The sockets it comes to; present when the policy is and the host was given.
+    pub plan: Option<Plan>,
+}
+
+/// Judges a file.
+#[must_use]
+pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
+    let (config, mut findings) = config::parse(source);
+    let Some(config) = config else { return Compiled { findings, ..Compiled::default() } };
+    let (policy, unresolved) = policy::resolve::resolve(&config);
+    findings.extend(unresolved);
+    let plan = given.facts.map(|facts| plan::build::build(&policy, facts));
+    let host = given
+        .facts
+        .zip(plan.as_ref())
+        .map(|(facts, plan)| Host { facts, plan: plan.as_ref().map_err(Vec::as_slice) });
+    let exposure = Exposure::of(&policy, host.and_then(|host| host.plan.ok()));
+    let verdict = lint::check(&Context {
+        config: &config,
+        policy: &policy,
+        exposure: &exposure,
+        host,
+        today: given.today,
+        allow_port_zero: given.allow_port_zero,
+    });
+    findings.extend(verdict.findings);
+    diagnostic::sort(&mut findings);
+    // Both sides of a listener can fail for one reason at one place.
+    findings.dedup();
+    let listeners = policy.listeners.len();
+    let possible = !matches!(plan, Some(Err(_)));
+    let fit = possible && !findings.iter().any(|finding| finding.level.refuses());
+    bound(&mut findings);
+    Compiled {
+        findings,
+        unjudged: verdict.unjudged,
+        listeners,
+        policy: fit.then_some(policy),
+        plan: plan.and_then(Result::ok).filter(|_| fit),
+    }
+}
+
+/// Keeps the first [`MAX_FINDINGS`], and says that there are more: nobody reads them, and a hostile
+/// file could cause as many as it has bytes.
+fn bound(findings: &mut Vec<Diagnostic>) {
+    if let Some(more) = findings.get(MAX_FINDINGS) {
+        let message = format!("more than {MAX_FINDINGS} findings, the others are left out");
+        let rest = Diagnostic::error(LIMIT_EXCEEDED, more.primary.span, message);
+        findings.truncate(MAX_FINDINGS);
+        findings.push(rest.help("repair the ones that are shown first"));
+    }
+}
+
+/// Judges the bytes of the file called `shown`. Bytes that are no text have one finding, in the
+/// [`Source`] that stands in for them.
+#[must_use]
+pub fn compile_bytes(shown: &str, bytes: &[u8], given: &Given<'_>) -> (Source, Compiled) {
+    match Source::from_bytes(shown, bytes) {
+        Ok(source) => {
+            let compiled = compile(&source, given);
+            (source, compiled)
+        }
+        Err(problem) => {
+            let findings = vec![unreadable(&problem)];
+            (problem.shown, Compiled { findings, ..Compiled::default() })
+        }
+    }
+}
+
+/// The finding for bytes that are no text.
+#[must_use]
+pub fn unreadable(problem: &Unreadable) -> Diagnostic {
+    let (code, message, help) = match problem.problem {
+        Problem::TooLarge => (
+            LIMIT_EXCEEDED,
+            format!("the file is larger than {} MiB", MAX_BYTES / (1024 * 1024)),
+            "check that this is the file you mean",
+        ),
+        Problem::NotUtf8 => {
+            (YAML_SYNTAX, "the file is not UTF-8 from here on".to_owned(), "save the file as UTF-8")
+        }
+        Problem::Nul => {
+            (YAML_SYNTAX, "the file contains a NUL byte".to_owned(), "remove it; text has none")
+        }
+    };
+    Diagnostic::error(code, problem.span, message).help(help)
+}

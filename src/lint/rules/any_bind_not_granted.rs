@@ -1,0 +1,31 @@
+//! PC0101 `any-bind-not-granted`. The page is `any_bind_not_granted.md`.
+
+use crate::{
+    diagnostic::Level,
+    exposure::{Accept, Destination},
+    lint::{Check, Context, Group, Report, Rule, signature},
+};
+
+pub(super) static RULE: Rule = Rule {
+    code: "PC0101",
+    name: "any-bind-not-granted",
+    group: Group::Exposure,
+    level: Level::Forbid,
+    since: "0.1.0",
+    page: include_str!("any_bind_not_granted.md"),
+    check: Check::Lint(check),
+};
+
+fn check(cx: &Context<'_>, report: &mut Report<'_>) {
+    for listener in cx.policy.listeners.values() {
+        let mut accepts = cx.exposure.listener(&listener.id).iter();
+        let is_open = |accept: &&Accept| accept.destination == Destination::Open;
+        let Some(open) = accepts.find(is_open) else { continue };
+        let Err(unsigned) = signature::of(listener.allow.as_ref(), cx.today) else { continue };
+        let message =
+            format!("`{}` listens on every address this host has or will have", listener.id);
+        let finding = report.at(&listener.id, cx.wrote(&listener.id).side(open.family()), message);
+        signature::explain(finding, cx, &listener.id, unsigned)
+            .note("an address that the host is given later is served at once");
+    }
+}
