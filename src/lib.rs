@@ -37,6 +37,8 @@ pub mod facts;
 
 pub mod policy;
 
+pub mod admit;
+pub mod balance;
 pub mod plan;
 
 pub mod exposure;
@@ -44,3 +46,4 @@ pub mod exposure;
 pub mod lint;
 
 pub mod compile;
+pub mod telemetry;
