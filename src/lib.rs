@@ -47,3 +47,5 @@ pub mod lint;
 
 pub mod compile;
 pub mod telemetry;
+
+pub mod relay;
