@@ -49,3 +49,5 @@ pub mod compile;
 pub mod telemetry;
 
 pub mod relay;
+
+pub mod runtime;

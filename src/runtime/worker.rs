@@ -1,0 +1,292 @@
+//! One worker: a thread, its event loop, and everything on it. It does what commits say and shares
+//! nothing but counts.
+
+use std::{
+    cell::{Cell, Ref, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    select,
+    sync::{Notify, mpsc, oneshot, watch},
+    task::{self, JoinError, JoinSet},
+    time::{self, MissedTickBehavior},
+};
+
+use crate::{
+    balance::RoundRobin,
+    policy::ListenerId,
+    relay,
+    runtime::{
+        commit::{Assignment, Commit, Role, SocketId},
+        listener::{Door, Duty},
+        registry::{ListenerState, Registry},
+        status::StatusView,
+        stop::Stop,
+        workers::{Incident, Tally},
+    },
+    telemetry::{Counter, Generation, access::Log},
+};
+
+/// How often a worker wakes though nothing happens.
+///
+/// A timer that is due before all others makes tokio write to an eventfd, to wake a thread that is
+/// not asleep: two system calls, and twice per connection. With this one always due soon, longer
+/// timers (those of sessions) cost none.
+const TICK: Duration = Duration::from_secs(1);
+
+/// An order, and whom to tell when it is done.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) commit: Commit,
+    pub(super) done: oneshot::Sender<()>,
+}
+
+/// What the tasks of a worker share.
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) tally: Arc<Tally>,
+    /// Told each time that a worker's last session has ended.
+    pub(super) emptied: Arc<Notify>,
+    /// The configuration that was committed last; clients are turned away under this one.
+    pub(super) generation: Cell<Generation>,
+    pub(super) access_log: RefCell<Option<Log>>,
+    pub(super) relay: relay::Worker,
+    /// How many of the pool's refusals have been counted.
+    pub(super) pipes_refused: Cell<usize>,
+    pub(super) status: watch::Receiver<Arc<StatusView>>,
+    pub(super) incidents: mpsc::Sender<Incident>,
+}
+
+impl Desk {
+    pub(super) fn count(&self, counter: Counter, amount: u64) {
+        self.tally.counters.add(counter, amount);
+    }
+
+    /// A session has begun.
+    pub(super) fn note_begin(&self) {
+        self.count(Counter::SessionsAdmitted, 1);
+        self.tally.add_session();
+    }
+
+    /// A session is over.
+    pub(super) fn note_end(&self) {
+        let refused = self.relay.pool.refusals();
+        let counted = self.pipes_refused.replace(refused);
+        self.count(Counter::PipesRefused, (refused - counted) as u64);
+        if self.tally.remove_session() == 0 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// Tells the supervisor. If so many incidents wait that there is no room for this one, it is
+    /// looking already.
+    pub(super) fn report(&self, incident: Incident) {
+        let _full_or_gone = self.incidents.try_send(incident);
+    }
+}
+
+/// A listener at this worker. The state changes with each commit, the rest is as old as the
+/// listener.
+#[derive(Debug)]
+pub(super) struct Serving {
+    state: RefCell<Arc<ListenerState>>,
+    /// Which backend's turn it is at this worker. It begins anew when the backends change.
+    pub(super) turn: RefCell<RoundRobin>,
+    /// Ends all its sessions.
+    pub(super) stop: Stop,
+}
+
+impl Serving {
+    fn new(state: &Arc<ListenerState>, worker: usize) -> Self {
+        let turn = RefCell::new(first_turn(state, worker));
+        Self { state: RefCell::new(Arc::clone(state)), turn, stop: Stop::default() }
+    }
+
+    /// The state that new sessions begin under.
+    pub(super) fn state(&self) -> Ref<'_, Arc<ListenerState>> {
+        self.state.borrow()
+    }
+
+    fn update(&self, state: &Arc<ListenerState>, worker: usize) {
+        let before = self.state.replace(Arc::clone(state));
+        let policy = |state: &ListenerState| Some(Arc::clone(state.upstream.as_ref()?.policy()));
+        if policy(&before) != policy(state) {
+            self.turn.replace(first_turn(state, worker));
+        }
+    }
+}
+
+/// Each worker begins with another backend, or a few sessions over many workers would all go to the
+/// first.
+fn first_turn(state: &ListenerState, worker: usize) -> RoundRobin {
+    let Some(upstream) = &state.upstream else { return RoundRobin::default() };
+    let backends = &upstream.policy().backends;
+    RoundRobin::after(worker % backends.len().max(1), backends)
+}
+
+/// The main task of a worker.
+#[derive(Debug)]
+pub(super) struct Worker {
+    number: usize,
+    desk: Rc<Desk>,
+    listeners: BTreeMap<ListenerId, Rc<Serving>>,
+    doors: BTreeMap<SocketId, Post>,
+    /// The accept tasks of `doors`, and of those being retired.
+    accepting: JoinSet<()>,
+    /// One timer per listener that is gone and may still have sessions.
+    drains: JoinSet<()>,
+}
+
+/// A socket that is served.
+#[derive(Debug)]
+struct Post {
+    door: Rc<Door>,
+    task: task::Id,
+}
+
+impl Worker {
+    pub(super) fn new(number: usize, desk: Desk) -> Self {
+        Self {
+            number,
+            desk: Rc::new(desk),
+            listeners: BTreeMap::new(),
+            doors: BTreeMap::new(),
+            accepting: JoinSet::new(),
+            drains: JoinSet::new(),
+        }
+    }
+
+    /// Obeys until there is nobody to give orders. Then whatever still runs is dropped.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut tick = time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            select! {
+                _ = tick.tick() => {}
+                order = orders.recv() => {
+                    let Some(Order { commit, done }) = order else { return };
+                    self.take_over(commit).await;
+                    // Who gave the order may have stopped waiting.
+                    let _nobody_waits = done.send(());
+                }
+                Some(ended) = self.accepting.join_next_with_id() => self.note_ended(ended),
+                Some(_timer) = self.drains.join_next() => {}
+            }
+        }
+    }
+
+    /// Gets from whatever state to that of the commit. When it returns, it holds nothing of the
+    /// commit but what it serves.
+    async fn take_over(&mut self, commit: Commit) {
+        self.desk.generation.set(commit.registry.generation);
+        self.desk.access_log.replace(commit.access_log);
+        let gone = self.update_listeners(&commit.registry);
+        let (number, workers) = (self.number, commit.workers);
+        let mut before = std::mem::take(&mut self.doors);
+        for assignment in commit.assignments {
+            if assignment.share.includes(number, workers) {
+                self.serve(assignment, &mut before);
+            }
+        }
+        self.retire(before).await;
+        for serving in gone {
+            let drain = serving.state().drain;
+            self.drains.spawn_local(async move {
+                time::sleep(drain).await;
+                serving.stop.call();
+            });
+        }
+    }
+
+    /// Brings the listeners up to the registry, and returns those that are no longer in it.
+    fn update_listeners(&mut self, registry: &Registry) -> Vec<Rc<Serving>> {
+        let mut before = std::mem::take(&mut self.listeners);
+        for (id, state) in &registry.listeners {
+            let serving = match before.remove(id) {
+                Some(serving) => {
+                    serving.update(state, self.number);
+                    serving
+                }
+                None => Rc::new(Serving::new(state, self.number)),
+            };
+            self.listeners.insert(id.clone(), serving);
+        }
+        before.into_values().collect()
+    }
+
+    /// Serves a socket as assigned: on the task it has, if it has one.
+    fn serve(&mut self, assignment: Assignment, before: &mut BTreeMap<SocketId, Post>) {
+        let Assignment { id, socket, role, .. } = assignment;
+        let duty = self.duty(role);
+        if let Some(post) = before.remove(&id) {
+            post.door.assign(duty);
+            self.doors.insert(id, post);
+            return;
+        }
+        match Door::open(id, &socket, duty, Rc::clone(&self.desk)) {
+            Ok(door) => {
+                let task = self.accepting.spawn_local(Rc::clone(&door).accept()).id();
+                self.doors.insert(id, Post { door, task });
+            }
+            Err(error) => {
+                tracing::error!(%error, "listening socket cannot be polled");
+                self.desk.report(Incident { socket: id, error });
+            }
+        }
+    }
+
+    fn duty(&self, role: Role) -> Duty {
+        let serving = |listener: &ListenerId| {
+            let serving = self.listeners.get(listener);
+            Rc::clone(serving.expect("a commit names only listeners of its registry"))
+        };
+        match role {
+            Role::Serve(listener) => Duty::Serve(serving(&listener)),
+            Role::Linger { of, successors } => {
+                let mut successors: Vec<_> = successors
+                    .into_iter()
+                    .map(|successor| {
+                        let serving = serving(&successor.listener);
+                        (successor, serving)
+                    })
+                    .collect();
+                successors.sort_by_key(|(successor, _)| std::cmp::Reverse(successor.rank()));
+                Duty::Linger { of, successors }
+            }
+        }
+    }
+
+    /// Has these sockets let in those who wait, and waits until they have left the poll.
+    async fn retire(&mut self, mut posts: BTreeMap<SocketId, Post>) {
+        posts.values().for_each(|post| post.door.retire());
+        while !posts.is_empty() {
+            let Some(ended) = self.accepting.join_next_with_id().await else { return };
+            let task = match &ended {
+                Ok((task, ())) => *task,
+                Err(error) => error.id(),
+            };
+            posts.retain(|_, post| post.task != task);
+            self.note_ended(ended);
+        }
+    }
+
+    /// An accept task has ended, of itself or by a panic. Whoever served by it no longer does; the
+    /// next commit that names the socket tries again.
+    fn note_ended(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let (task, panicked) = match ended {
+            Ok((task, ())) => (task, None),
+            Err(error) => (error.id(), Some(error)),
+        };
+        let found = self.doors.iter().find(|(_, post)| post.task == task).map(|(id, _)| *id);
+        let Some(socket) = found else { return };
+        self.doors.remove(&socket);
+        if let Some(error) = panicked {
+            tracing::error!(%error, "accept task panicked");
+            self.desk.report(Incident { socket, error: std::io::Error::other(error) });
+        }
+    }
+}
