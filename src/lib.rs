@@ -51,3 +51,7 @@ pub mod telemetry;
 pub mod relay;
 
 pub mod runtime;
+
+pub mod supervisor;
+
+pub mod cli;

@@ -1,0 +1,176 @@
+//! The command line: the only module that prints and decides exit codes.
+
+mod args;
+mod check;
+mod explain;
+mod plan;
+mod run;
+mod table;
+
+use std::{
+    fmt,
+    io::{self, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use clap::Parser as _;
+
+use crate::{
+    compile::{Compiled, Given, compile_bytes},
+    diagnostic::human,
+    facts::Facts,
+    source::{MAX_BYTES, Source},
+    supervisor::{Failure, today},
+};
+
+/// How a command ended, as scripts see it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Nothing to object to.
+    Ok = 0,
+    /// There are findings.
+    Findings = 1,
+    /// The command line is wrong. clap uses the same number.
+    Usage = 2,
+    /// What was to be judged could not be read.
+    CannotJudge = 3,
+    /// The file was accepted, and then the start failed.
+    Failed = 4,
+}
+
+/// Why a command gave up.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    /// A file could not be read.
+    #[error("cannot read `{path}`")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The host could not be asked.
+    #[error("cannot read this host's addresses")]
+    Host(#[source] io::Error),
+    /// There is no such rule.
+    #[error("there is no rule `{0}`; `portcullis explain` lists them all")]
+    NoRule(String),
+    /// The process could not start to serve.
+    #[error(transparent)]
+    Start(#[from] Failure),
+    /// Standard output is gone; whoever closed it wants no more.
+    #[error(transparent)]
+    Output(#[from] io::Error),
+}
+
+impl Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Unreadable { .. } | Self::Host(_) => Exit::CannotJudge,
+            Self::NoRule(_) => Exit::Usage,
+            Self::Start(Failure::Refused) => Exit::Findings,
+            Self::Start(Failure::Unreadable { .. }) => Exit::CannotJudge,
+            Self::Start(Failure::Unbound | Failure::SetUp { .. }) => Exit::Failed,
+            Self::Output(_) => Exit::Failed,
+        }
+    }
+
+    /// Whether it has yet to be said: the findings of a refused file have been shown already.
+    fn is_news(&self) -> bool {
+        !matches!(self, Self::Start(Failure::Refused))
+    }
+}
+
+/// Runs the command that the arguments ask for.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = args::Args::parse();
+    let mut out = UntilClosed(anstream::AutoStream::auto(io::stdout().lock()));
+    let result = match args.command {
+        args::Command::Check(args) => check::check(&args, &mut out),
+        args::Command::Plan(args) => plan::plan(&args, &mut out),
+        args::Command::Explain(args) => explain::explain(&args, &mut out),
+        args::Command::Run(args) => {
+            drop(out);
+            run::run(args)
+        }
+    };
+    let exit = result.unwrap_or_else(|error| {
+        if error.is_news() {
+            // Nobody is left to tell when standard error is closed as well.
+            drop(writeln!(io::stderr(), "error: {}", Chain(&error)));
+        }
+        error.exit()
+    });
+    ExitCode::from(exit as u8)
+}
+
+/// An error with everything that is behind it.
+struct Chain<'a>(&'a Error);
+
+impl fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)?;
+        let mut source = std::error::Error::source(self.0);
+        while let Some(cause) = source {
+            write!(f, ": {cause}")?;
+            source = cause.source();
+        }
+        Ok(())
+    }
+}
+
+/// An output that goes nowhere once its reader has closed the pipe. Whoever does that wants no
+/// more, and it changes nothing about what was found, so the exit code stays what it is.
+struct UntilClosed<W>(W);
+
+impl<W: Write> Write for UntilClosed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.write(bytes) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(bytes.len()),
+            written => written,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.0.flush() {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+            flushed => flushed,
+        }
+    }
+}
+
+/// A file and what became of it.
+struct Judged {
+    source: Source,
+    compiled: Compiled,
+}
+
+/// Reads and judges a file.
+fn judge(path: &Path, given: &Given<'_>) -> Result<Judged, Error> {
+    let shown = path.display().to_string();
+    let bytes = read(path).map_err(|source| Error::Unreadable { path: shown.clone(), source })?;
+    let (source, compiled) = compile_bytes(&shown, &bytes, given);
+    Ok(Judged { source, compiled })
+}
+
+/// Reads a file, and no more of it than could be judged.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path)?;
+    io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// This host, asked now.
+fn host() -> Result<Facts, Error> {
+    crate::facts::live::read().map_err(Error::Host)
+}
+
+/// Writes findings as people read them. Colours pass through `out`, which knows whether they are
+/// wanted.
+fn write_findings(out: &mut dyn Write, judged: &Judged) -> Result<(), Error> {
+    Ok(human::write(out, &judged.source, &judged.compiled.findings, true)?)
+}

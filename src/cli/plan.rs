@@ -1,0 +1,113 @@
+//! `plan FILE`: the exact sockets on this host, and what a reload from another file would do.
+
+use std::io::Write;
+
+use super::{Error, Exit, Judged, args, host, judge, table::Table, today, write_findings};
+use crate::{
+    compile::Given,
+    plan::{
+        Bind, BindAddress, Plan,
+        diff::{Way, diff},
+    },
+};
+
+pub(super) fn plan(args: &args::Plan, out: &mut dyn Write) -> Result<Exit, Error> {
+    let facts = host()?;
+    let given = Given { facts: Some(&facts), today: today(), allow_port_zero: true };
+    let wanted = judge(&args.file, &given)?;
+    let running = args.against.as_deref().map(|path| judge(path, &given)).transpose()?;
+    let mut complete = true;
+    for judged in std::iter::once(&wanted).chain(&running) {
+        write_findings(out, judged)?;
+        complete &= judged.compiled.plan.is_some();
+    }
+    let plan_of = |judged: &Judged| judged.compiled.plan.clone().unwrap_or_default();
+    if !complete {
+        writeln!(out, "plan: not made, because of the findings above")?;
+        return Ok(Exit::Findings);
+    }
+    let plan = plan_of(&wanted);
+    match running {
+        None => sockets(out, &plan, facts.max_backlog)?,
+        Some(running) => changes(out, &plan_of(&running), &plan)?,
+    }
+    for unbound in &plan.parked {
+        writeln!(out, "waiting: {}: {}", unbound.listener, unbound.reason)?;
+    }
+    for unbound in &plan.omitted {
+        writeln!(out, "left out: {}: {}", unbound.listener, unbound.reason)?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn sockets(out: &mut dyn Write, plan: &Plan, max_backlog: u32) -> Result<(), Error> {
+    let mut table = Table::new(&[
+        "LISTENER",
+        "PROTOCOL",
+        "ADDRESS",
+        "FAMILY",
+        "V6ONLY",
+        "DEVICE",
+        "REUSEPORT",
+        "BACKLOG",
+    ]);
+    for bind in plan.binds.values() {
+        let (protocol, family, v6only) = match &bind.key.address {
+            BindAddress::Tcp(address) if address.is_ipv4() => ("tcp", "IPv4", "-"),
+            BindAddress::Tcp(_) => ("tcp", "IPv6", "1"),
+            BindAddress::Unix(_) => ("unix", "-", "-"),
+        };
+        let reuse_port = match bind.sockets.get() {
+            1 => "-".to_owned(),
+            count => format!("{count} sockets"),
+        };
+        table.row([
+            bind.listener.to_string(),
+            protocol.to_owned(),
+            bind.key.address.to_string(),
+            family.to_owned(),
+            v6only.to_owned(),
+            bind.key.device.clone().unwrap_or_else(|| "-".to_owned()),
+            reuse_port,
+            bind.backlog.min(max_backlog).to_string(),
+        ]);
+    }
+    Ok(table.write(out)?)
+}
+
+fn changes(out: &mut dyn Write, running: &Plan, plan: &Plan) -> Result<(), Error> {
+    let delta = diff(&running.binds, plan);
+    let mut table = Table::new(&["CHANGE", "LISTENER", "SOCKET", "HOW"]);
+    let mut row = |change: &str, bind: &Bind, how: &str| {
+        table.row([
+            change.to_owned(),
+            bind.listener.to_string(),
+            bind.key.to_string(),
+            how.to_owned(),
+        ]);
+    };
+    for key in &delta.keep {
+        row("keep", &plan.binds[key], "untouched");
+    }
+    for bind in &delta.update {
+        row("update", bind, "the same socket, set anew");
+    }
+    for add in &delta.add {
+        row(
+            "add",
+            &add.bind,
+            if add.beside.is_empty() { "bound" } else { "bound beside a live one" },
+        );
+    }
+    for retire in &delta.retire {
+        let (change, how) = match retire.way {
+            Way::Gone => ("remove", "serves its queue, then closes"),
+            Way::Narrowed => {
+                ("narrow", "accepts for a moment what the plan still serves, then closes")
+            }
+            Way::Absorbed => ("widen", "stays open, and serves what the plan serves"),
+        };
+        row(change, &running.binds[&retire.key], how);
+    }
+    Ok(table.write(out)?)
+}

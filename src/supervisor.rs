@@ -1,0 +1,247 @@
+//! The life of the process: start, follow the file, drain, stop.
+//!
+//! One task does one thing after the other, so two reloads can never meet. Start, reload and stop
+//! are the same transaction from what is open to a plan; what fails before its commit has touched
+//! nothing.
+
+mod apply;
+mod follow;
+mod load;
+mod sockets;
+mod stop;
+mod watch;
+
+use std::{io, path::PathBuf, sync::Arc};
+
+use tokio::{
+    sync::{mpsc, watch as latest},
+    time::Instant,
+};
+use tracing::warn;
+
+use crate::{
+    address::Date,
+    compile::{Compiled, Given, compile_bytes},
+    diagnostic::Diagnostic,
+    facts::{self, Facts},
+    plan::{BindAddress, Conflict, Plan, build},
+    policy::{ListenerId, Policy},
+    runtime::{Incident, Registry, Workers, bind::BindError, status::StatusView},
+    source::Source,
+    sys,
+    telemetry::{Generation, access},
+};
+
+use self::{load::Content, sockets::Sockets};
+
+/// Dead sockets that may wait to be reported; one a listener and worker at the most.
+const INCIDENTS: usize = 64;
+
+/// What is to be run.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The service file.
+    pub file: PathBuf,
+    /// Whether port 0 may be asked for.
+    pub allow_port_zero: bool,
+}
+
+/// What the world is told, in order.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A socket listens.
+    Ready {
+        /// For whom.
+        listener: &'a ListenerId,
+        /// Where, really.
+        address: &'a BindAddress,
+    },
+    /// All listeners serve.
+    Serving(Generation),
+    /// A changed file is in force. The generation stays when its meaning did not change.
+    Reloaded(Generation),
+    /// A changed file is not in force.
+    Rejected {
+        /// The generation that stays.
+        generation: Generation,
+        /// How many things are wrong with it.
+        findings: usize,
+    },
+    /// What the rules say of a file.
+    Findings {
+        /// The file.
+        source: &'a Source,
+        /// What they say.
+        findings: &'a [Diagnostic],
+    },
+    /// Sockets could not be had.
+    Unbound(&'a [BindError]),
+}
+
+/// Where events go.
+pub type Announce<'a> = dyn FnMut(&Event<'_>) + 'a;
+
+/// Why a start failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The file could not be read.
+    #[error("cannot read `{}`", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file has findings that refuse it; they have been announced.
+    #[error("the file is refused")]
+    Refused,
+    /// Sockets could not be had; the errors have been announced.
+    #[error("not every socket could be had, so none is served")]
+    Unbound,
+    /// The process could not be set up.
+    #[error("cannot {act}")]
+    SetUp {
+        /// What was tried.
+        act: &'static str,
+        /// Why it failed.
+        source: io::Error,
+    },
+}
+
+/// Runs a file until a signal ends it.
+///
+/// # Errors
+/// When the start fails. Afterwards nothing is fatal but a signal.
+pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(set_up("start an event loop"))?;
+    runtime.block_on(async {
+        // Signals count from here on: one that comes during the start is answered after it.
+        let signals = follow::Signals::new().map_err(set_up("listen for signals"))?;
+        // And so does a change of the file after it has been read.
+        let watch = watch::Watch::new(&options.file).map_err(set_up("find the file"))?;
+        let (supervisor, content) = Supervisor::start(options, announce).await?;
+        supervisor.follow(signals, watch, &content).await;
+        Ok(())
+    })
+}
+
+fn set_up(act: &'static str) -> impl FnOnce(io::Error) -> Failure {
+    move |source| Failure::SetUp { act, source }
+}
+
+/// Everything that runs.
+struct Supervisor<'a> {
+    options: &'a Options,
+    announce: &'a mut Announce<'a>,
+    started: Instant,
+    facts: Facts,
+    policy: Policy,
+    plan: Plan,
+    /// Why the host does not fit the file any more, as far as it was said.
+    misfit: Vec<Conflict>,
+    generation: Generation,
+    sockets: Sockets,
+    registry: Registry,
+    workers: Workers,
+    access_log: Option<access::Writer>,
+    status: latest::Sender<Arc<StatusView>>,
+    incidents: mpsc::Receiver<Incident>,
+}
+
+/// A file that may run.
+struct Accepted {
+    facts: Facts,
+    policy: Policy,
+    plan: Plan,
+}
+
+impl<'a> Supervisor<'a> {
+    async fn start(
+        options: &'a Options,
+        announce: &'a mut Announce<'a>,
+    ) -> Result<(Self, Content), Failure> {
+        sys::process::raise_descriptor_limit().map_err(set_up("raise the limit of descriptors"))?;
+        let content = load::once(&options.file)
+            .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
+        let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
+        let judgement = Judgement::of(options, &content, facts);
+        judgement.say(announce);
+        let Accepted { facts, policy, plan } = judgement.accepted.ok_or(Failure::Refused)?;
+        let started = Instant::now();
+        let (status, view) = latest::channel(Arc::new(StatusView {
+            service: None,
+            generation: Generation::default(),
+            started,
+            draining: false,
+            listeners: Vec::new(),
+        }));
+        let (sender, incidents) = mpsc::channel(INCIDENTS);
+        let count = build::workers(&policy, facts.cores);
+        let workers =
+            Workers::start(count.into(), view, sender).map_err(set_up("start workers"))?;
+        let mut supervisor = Self {
+            options,
+            announce,
+            started,
+            facts,
+            policy: Policy::default(),
+            plan: Plan::default(),
+            misfit: Vec::new(),
+            generation: Generation::default(),
+            sockets: Sockets::default(),
+            registry: Registry::default(),
+            workers,
+            access_log: None,
+            status,
+            incidents,
+        };
+        supervisor.apply(policy, plan).await.map_err(|refusal| supervisor.failure(refusal))?;
+        (supervisor.announce)(&Event::Serving(supervisor.generation));
+        Ok((supervisor, content))
+    }
+}
+
+/// What the rules say of a content on this host.
+struct Judgement {
+    source: Source,
+    findings: Vec<Diagnostic>,
+    /// Present unless a finding refuses the file.
+    accepted: Option<Accepted>,
+}
+
+impl Judgement {
+    fn of(options: &Options, content: &Content, facts: Facts) -> Self {
+        let shown = options.file.display().to_string();
+        let given =
+            Given { facts: Some(&facts), today: today(), allow_port_zero: options.allow_port_zero };
+        let (source, compiled) = compile_bytes(&shown, &content.bytes, &given);
+        let Compiled { findings, policy, plan, .. } = compiled;
+        let accepted = policy.zip(plan).map(|(policy, plan)| Accepted { facts, policy, plan });
+        Self { source, findings, accepted }
+    }
+
+    fn say(&self, announce: &mut Announce<'_>) {
+        if !self.findings.is_empty() {
+            announce(&Event::Findings { source: &self.source, findings: &self.findings });
+        }
+    }
+
+    /// How many findings refuse the file.
+    fn refusals(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.level.refuses()).count()
+    }
+}
+
+/// Today, UTC.
+#[expect(clippy::disallowed_methods, reason = "here time comes in")]
+pub(crate) fn today() -> Date {
+    let now = std::time::SystemTime::now();
+    let since = now.duration_since(std::time::UNIX_EPOCH).unwrap_or_else(|error| {
+        warn!(%error, "the clock is before 1970");
+        std::time::Duration::ZERO
+    });
+    Date::of_unix(since.as_secs())
+}

@@ -1,0 +1,265 @@
+//! Waits for whatever comes next: a change of the file, a signal, a socket that is to be closed.
+
+use std::{io, time::Duration};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, sleep, sleep_until},
+};
+use tracing::{error, warn};
+
+use super::{
+    Event, Judgement, Supervisor,
+    apply::{Refusal, now},
+    load::{Content, Contents, Reader, Refusal as Doubt, Seen},
+    watch::Watch,
+};
+use crate::{
+    facts,
+    plan::{Conflict, Unbound, build},
+    runtime::Incident,
+};
+
+/// A content that was refused is looked at once more after this long: it may have been half
+/// written.
+const SECOND_LOOK: Duration = Duration::from_secs(1);
+
+/// How often narrowed sockets are asked whether they are done.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// How often the host is asked for its addresses and devices: a file that names them by interface
+/// or subnet follows them, and what waits for one is bound when it is there.
+const HOST: Duration = Duration::from_secs(1);
+
+/// The signals that this process answers.
+pub(super) struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Resolves at the next signal.
+    pub(super) async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Look,
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// To look at the file (SIGHUP).
+    Look,
+    /// To stop (SIGTERM, SIGINT).
+    Stop,
+}
+
+/// What is known of the file.
+struct Following {
+    reader: Reader,
+    contents: Contents,
+    second_look: Option<Instant>,
+}
+
+/// What came next.
+enum Next {
+    Look { asked: bool },
+    Settle,
+    Host,
+    Incident(Incident),
+    Stop,
+}
+
+impl Supervisor<'_> {
+    /// Serves until it is told to stop, and stops.
+    pub(super) async fn follow(
+        mut self,
+        mut signals: Signals,
+        mut watch: Watch,
+        content: &Content,
+    ) {
+        let mut following = Following {
+            reader: Reader::default(),
+            contents: Contents::default(),
+            second_look: None,
+        };
+        following.contents.accepted(content.hash);
+        let mut host = Instant::now() + HOST;
+        loop {
+            let next = {
+                tokio::select! {
+                    asked = signals.next() => match asked {
+                        Asked::Stop => Next::Stop,
+                        Asked::Look => Next::Look { asked: true },
+                    },
+                    () = watch.time_to_look() => Next::Look { asked: false },
+                    () = due(following.second_look) => Next::Look { asked: false },
+                    Some(incident) = self.incidents.recv() => Next::Incident(incident),
+                    () = sleep(SETTLE), if !self.sockets.is_settled() => Next::Settle,
+                    () = sleep_until(host) => Next::Host,
+                }
+            };
+            match next {
+                Next::Look { asked } => self.look(&mut following, asked).await,
+                Next::Settle => {
+                    let done = self.sockets.settle(now());
+                    if !done.closed.is_empty() {
+                        self.hand_over(&done).await;
+                    }
+                }
+                Next::Host => {
+                    self.follow_host().await;
+                    host = Instant::now() + HOST;
+                }
+                Next::Incident(incident) => {
+                    let (socket, error) = (incident.socket.0, &incident.error);
+                    error!(socket, %error, "a socket cannot accept any more");
+                }
+                Next::Stop => return self.stop(signals).await,
+            }
+        }
+    }
+
+    /// Looks at the file, and takes over what is new. `asked` means that a person sent SIGHUP and
+    /// gets an answer at once, whatever the file says.
+    async fn look(&mut self, following: &mut Following, asked: bool) {
+        if asked && let Some(log) = &self.access_log {
+            log.reopen();
+        }
+        let again = following.second_look.take().is_some_and(|due| due <= Instant::now());
+        match following.reader.look(&self.options.file, asked || again) {
+            Seen::Same => {}
+            Seen::Unstable => following.second_look = Some(Instant::now() + SECOND_LOOK),
+            Seen::Missing(reason) => {
+                if following.contents.missing(now()) || asked {
+                    let file = self.options.file.display();
+                    warn!(%file, %reason, "the file cannot be read; what runs stays");
+                }
+            }
+            Seen::Content(content) => {
+                if content.unlinked {
+                    warn!(
+                        "the file has no name any more; mount its directory rather than the file"
+                    );
+                }
+                if following.contents.is_new(content.hash, asked) {
+                    self.take_over(following, &content, asked).await;
+                }
+            }
+        }
+    }
+
+    async fn take_over(&mut self, following: &mut Following, content: &Content, asked: bool) {
+        let facts = match facts::live::read() {
+            Ok(facts) => facts,
+            Err(error) => {
+                return error!(%error, "cannot read this host's addresses; what runs stays");
+            }
+        };
+        let mut judgement = Judgement::of(self.options, content, facts);
+        let Some(accepted) = judgement.accepted.take() else {
+            match following.contents.refused(content.hash, asked) {
+                Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),
+                Doubt::Say => {
+                    judgement.say(self.announce);
+                    self.reject(judgement.refusals());
+                }
+            }
+            return;
+        };
+        judgement.say(self.announce);
+        self.facts = accepted.facts;
+        let changed = accepted.policy != self.policy || accepted.plan != self.plan;
+        if changed && let Err(refusal) = self.apply(accepted.policy, accepted.plan).await {
+            // No half-written file does this, so there is nothing to wait for.
+            following.contents.refused(content.hash, true);
+            let refusals = self.tell_refusal(&refusal);
+            return self.reject(refusals);
+        }
+        following.contents.accepted(content.hash);
+        (self.announce)(&Event::Reloaded(self.generation));
+    }
+
+    fn reject(&mut self, findings: usize) {
+        (self.announce)(&Event::Rejected { generation: self.generation, findings });
+    }
+
+    /// Says why a plan is not in force, and how many reasons there are.
+    fn tell_refusal(&mut self, refusal: &Refusal) -> usize {
+        match refusal {
+            Refusal::Unbound(errors) => {
+                (self.announce)(&Event::Unbound(errors));
+                return errors.len();
+            }
+            Refusal::AccessLog(error) => {
+                error!(%error, "cannot open the access log; what runs stays")
+            }
+            Refusal::Workers(error) => error!(%error, "cannot start workers; what runs stays"),
+        }
+        1
+    }
+
+    /// Takes over what has changed on the host: an address that came or went, a device made anew, a
+    /// port that is free by now. Each bind comes by itself: one that fails goes on waiting, with
+    /// its error as the reason, which is said once.
+    async fn follow_host(&mut self) {
+        let Ok(facts) = facts::live::read() else { return };
+        if facts == self.facts && self.plan.parked.is_empty() {
+            return;
+        }
+        self.facts = facts;
+        let mut plan = match build::build(&self.policy, &self.facts) {
+            Ok(plan) => plan,
+            Err(conflicts) => return self.note_misfit(conflicts),
+        };
+        self.misfit.clear();
+        while plan != self.plan {
+            let errors = match self.apply(self.policy.clone(), plan.clone()).await {
+                Ok(()) => return,
+                Err(Refusal::Unbound(errors)) => errors,
+                Err(refusal) => {
+                    self.tell_refusal(&refusal);
+                    return;
+                }
+            };
+            for error in errors {
+                plan.binds.remove(&*error.key);
+                let reason = error.source.to_string();
+                let unbound = Unbound { listener: error.listener.clone(), reason };
+                if !self.plan.parked.contains(&unbound) {
+                    (self.announce)(&Event::Unbound(&[error]));
+                }
+                plan.parked.push(unbound);
+            }
+        }
+    }
+
+    /// Says, once, that the host no longer fits the file. What is open stays open: the kernel
+    /// serves an address again when it comes back.
+    fn note_misfit(&mut self, conflicts: Vec<Conflict>) {
+        for conflict in conflicts.iter().filter(|conflict| !self.misfit.contains(conflict)) {
+            warn!(listener = %conflict.listener, reason = %conflict.cause, "the host has changed; what runs stays");
+        }
+        self.misfit = conflicts;
+    }
+}
+
+/// Resolves at this time, or never.
+async fn due(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,378 @@
+//! Every socket this process holds, and the transaction that changes them.
+//!
+//! ```text
+//!              prepare                    commit                 settle
+//!   Delta ───────────────▶ Prepared ─────────────────▶ live ─────────────────▶ gone
+//!            all or nothing           listen, then retire     once quiet
+//! ```
+//!
+//! All binds come before any close, and nothing is closed that a handshake may still be in: what
+//! the plan narrows goes on accepting for a moment, what it widens stays open.
+
+use std::{
+    cmp::Reverse,
+    collections::BTreeMap,
+    num::NonZeroU16,
+    os::fd::AsFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tracing::warn;
+
+use crate::{
+    facts::Facts,
+    plan::{
+        Bind, BindKey, Plan,
+        diff::{Add, Delta, Way, diff},
+    },
+    policy::ListenerId,
+    runtime::{
+        Assignment, Role, Share, SocketId, Successor,
+        bind::{self, BindError, Bound, BoundSocket, Neighbour},
+    },
+    sys,
+};
+
+/// Two lost SYN-ACKs are sent again after 1.0 and 3.0 s: a handshake that began on a narrowed
+/// socket is over by then.
+const LINGER: Duration = Duration::from_millis(3500);
+
+/// A narrowed socket that has had neither a handshake under way nor a client in its queue for this
+/// long has no more coming.
+const QUIET: Duration = Duration::from_millis(300);
+
+/// The sockets of one address, and what they are for.
+#[derive(Debug)]
+struct Group {
+    bind: Bind,
+    sockets: Vec<(SocketId, Arc<BoundSocket>)>,
+    state: State,
+}
+
+/// What a group is there for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// The plan lists it.
+    Planned,
+    /// The plan has something narrower; it finishes handshakes.
+    Narrowed {
+        /// Since when.
+        since: Instant,
+        /// When something was last seen under way.
+        busy: Instant,
+    },
+    /// The plan has something wider, which cannot draw this socket's connections.
+    Absorbed,
+}
+
+/// All sockets, by what they are bound to.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    groups: BTreeMap<BindKey, Group>,
+    last_id: u64,
+}
+
+/// Sockets that are bound and not listening, and what was changed on live ones for their sake.
+/// Dropped without a commit it is to be undone by [`Sockets::abandon`].
+#[derive(Debug)]
+pub(super) struct Prepared {
+    delta: Delta,
+    opened: Vec<Bound>,
+    /// Live groups on which SO_REUSEPORT was switched on.
+    joined: Vec<BindKey>,
+}
+
+/// What a commit did.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    /// Sockets that listen now and did not before, for the READY lines.
+    pub(super) opened: Vec<(ListenerId, Arc<BoundSocket>)>,
+    /// How many sockets nobody touched.
+    pub(super) kept: usize,
+    /// Sockets that no worker is to serve any more. To be dropped when the workers know.
+    pub(super) closed: Vec<Arc<BoundSocket>>,
+}
+
+impl Sockets {
+    /// What has to happen for the plan to come true.
+    pub(super) fn delta(&self, plan: &Plan) -> Delta {
+        let live =
+            self.groups.iter().map(|(key, group)| (key.clone(), group.bind.clone())).collect();
+        diff(&live, plan)
+    }
+
+    /// Opens everything that a delta needs. Until the commit no traffic moves.
+    ///
+    /// # Errors
+    /// Every socket that could not be had; nothing has changed then.
+    pub(super) fn prepare(&self, delta: Delta) -> Result<Prepared, Vec<BindError>> {
+        let mut prepared = Prepared { delta, opened: Vec::new(), joined: Vec::new() };
+        let mut errors = Vec::new();
+        for add in &prepared.delta.add {
+            for key in &add.beside {
+                self.groups[key].allow_joining();
+                prepared.joined.push(key.clone());
+            }
+            match bind::open(&add.bind, neighbour(add)) {
+                Ok(bound) => prepared.opened.push(bound),
+                Err(error) => errors.push(error),
+            }
+        }
+        for wanted in &prepared.delta.update {
+            match self.groups[&wanted.key].open_more(wanted) {
+                Ok(bound) => prepared.opened.extend(bound),
+                Err(error) => errors.push(error),
+            }
+        }
+        if errors.is_empty() {
+            return Ok(prepared);
+        }
+        self.abandon(prepared);
+        Err(errors)
+    }
+
+    /// Undoes a preparation.
+    fn abandon(&self, prepared: Prepared) {
+        drop(prepared.opened);
+        // Siblings joined the groups that were to grow.
+        let grown = prepared.delta.update.iter().map(|bind| &bind.key);
+        for key in prepared.joined.iter().chain(grown) {
+            self.groups[key].forbid_joining();
+        }
+    }
+
+    /// Lets the prepared sockets listen, the most specific first, and retires what the plan no
+    /// longer lists. Afterwards the sockets are those of the plan, plus what retires.
+    ///
+    /// # Errors
+    /// When a socket cannot listen, which takes another process that came between bind and listen;
+    /// nothing has changed then.
+    pub(super) fn commit(
+        &mut self,
+        mut prepared: Prepared,
+        plan: &Plan,
+        now: Instant,
+    ) -> Result<Done, Vec<BindError>> {
+        // Paths come last: one that has changed hands cannot be given back.
+        let order =
+            |bound: &Bound| (bound.key().path().is_some(), Reverse(bound.key().precedence()));
+        prepared.opened.sort_by_key(order);
+        let mut listening = Vec::new();
+        let mut errors = Vec::new();
+        for bound in std::mem::take(&mut prepared.opened) {
+            match bound.listen() {
+                Ok(sockets) => listening.extend(sockets),
+                Err(error) => errors.push(error),
+            }
+        }
+        if !errors.is_empty() {
+            // A path socket that took its place already gives it back by removing its file.
+            listening.iter().for_each(remove_file);
+            drop(listening);
+            self.abandon(prepared);
+            return Err(errors);
+        }
+        let mut done = Done { kept: prepared.delta.keep.len(), ..Done::default() };
+        for bind in plan.binds.values() {
+            self.plan(bind, &mut done);
+        }
+        for socket in listening {
+            self.adopt(socket, &mut done);
+        }
+        for retire in &prepared.delta.retire {
+            self.retire(&retire.key, retire.way, now, &mut done);
+        }
+        Ok(done)
+    }
+
+    /// Makes room for a bind of the plan, and sets the specification of one that is there.
+    fn plan(&mut self, bind: &Bind, done: &mut Done) {
+        let group = self.groups.entry(bind.key.clone()).or_insert_with(|| Group {
+            bind: bind.clone(),
+            sockets: Vec::new(),
+            state: State::Planned,
+        });
+        if group.is_replaced_by(bind) {
+            // Its successor is there; this one serves its queue and goes.
+            done.closed.extend(group.sockets.drain(..).map(|(_, socket)| socket));
+        }
+        group.bind = bind.clone();
+        group.state = State::Planned;
+    }
+
+    fn adopt(&mut self, socket: BoundSocket, done: &mut Done) {
+        self.last_id += 1;
+        let group =
+            self.groups.get_mut(socket.key()).expect("room was made for every bind of the plan");
+        let socket = Arc::new(socket);
+        done.opened.push((group.bind.listener.clone(), Arc::clone(&socket)));
+        group.sockets.push((SocketId(self.last_id), socket));
+    }
+
+    fn retire(&mut self, key: &BindKey, way: Way, now: Instant, done: &mut Done) {
+        let Some(group) = self.groups.get_mut(key) else { return };
+        match (way, group.state) {
+            (Way::Narrowed, State::Narrowed { .. }) => {}
+            (Way::Narrowed, _) => group.state = State::Narrowed { since: now, busy: now },
+            (Way::Absorbed, _) => group.state = State::Absorbed,
+            (Way::Gone, _) => self.close(key, done),
+        }
+    }
+
+    fn close(&mut self, key: &BindKey, done: &mut Done) {
+        if let Some(group) = self.groups.remove(key) {
+            for (_, socket) in group.sockets {
+                remove_file(&socket);
+                done.closed.push(socket);
+            }
+        }
+    }
+
+    /// Closes narrowed sockets in which nothing is under way any more. To be called now and then
+    /// while [`Sockets::is_settled`] is false.
+    pub(super) fn settle(&mut self, now: Instant) -> Done {
+        let mut over = Vec::new();
+        for (key, group) in &mut self.groups {
+            let State::Narrowed { since, busy } = group.state else { continue };
+            let busy = if group.is_busy() { now } else { busy };
+            group.state = State::Narrowed { since, busy };
+            if now.duration_since(busy) >= QUIET || now.duration_since(since) >= LINGER {
+                over.push(key.clone());
+            }
+        }
+        let mut done = Done::default();
+        for key in over {
+            self.close(&key, &mut done);
+            // Nothing is to be bound beside these any more.
+            let successors = self.groups.values().filter(|group| group.bind.key.overlaps(&key));
+            successors
+                .filter(|group| group.bind.sockets.get() == 1)
+                .for_each(Group::forbid_joining);
+        }
+        done
+    }
+
+    /// Whether no socket is about to go.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.groups.values().any(|group| matches!(group.state, State::Narrowed { .. }))
+    }
+
+    /// Takes every socket out of service.
+    pub(super) fn close_all(&mut self) -> Done {
+        let mut done = Done::default();
+        for key in self.groups.keys().cloned().collect::<Vec<_>>() {
+            self.close(&key, &mut done);
+        }
+        done
+    }
+
+    /// What the workers are to serve.
+    pub(super) fn assignments(&self, facts: &Facts) -> Vec<Assignment> {
+        let mut assignments = Vec::new();
+        for (key, group) in &self.groups {
+            let role = match group.state {
+                State::Planned => Role::Serve(group.bind.listener.clone()),
+                State::Narrowed { .. } | State::Absorbed => Role::Linger {
+                    of: group.bind.listener.clone(),
+                    successors: self.successors(key, facts),
+                },
+            };
+            let of = group.sockets.len();
+            for (member, (id, socket)) in group.sockets.iter().enumerate() {
+                let (socket, role) = (Arc::clone(socket), role.clone());
+                assignments.push(Assignment { id: *id, socket, role, share: Share { member, of } });
+            }
+        }
+        assignments
+    }
+
+    /// The planned sockets that a retiring one overlaps.
+    fn successors(&self, key: &BindKey, facts: &Facts) -> Vec<Successor> {
+        let planned = self.groups.values().filter(|group| group.state == State::Planned);
+        let overlapping = planned.filter(|group| group.bind.key.overlaps(key));
+        let successor = |group: &Group| {
+            let device = match &group.bind.key.device {
+                Some(name) => Some(facts.link(name)?.index),
+                None => None,
+            };
+            let address = group.bind.key.socket_addr()?;
+            Some(Successor { address, device, listener: group.bind.listener.clone() })
+        };
+        overlapping.filter_map(successor).collect()
+    }
+
+    /// Where each listener is bound now, as the status page shows it.
+    pub(super) fn addresses(&self) -> BTreeMap<ListenerId, Vec<String>> {
+        let mut addresses: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for group in self.groups.values().filter(|group| group.state == State::Planned) {
+            let of_listener = addresses.entry(group.bind.listener.clone()).or_default();
+            of_listener
+                .extend(group.sockets.first().map(|(_, socket)| socket.address().to_string()));
+        }
+        addresses
+    }
+}
+
+impl Group {
+    /// Opens the sockets by which the live group falls short of a new specification.
+    fn open_more(&self, wanted: &Bind) -> Result<Option<Bound>, BindError> {
+        if self.is_replaced_by(wanted) {
+            let has_path = |(_, socket): &(_, Arc<BoundSocket>)| socket.has_its_file();
+            let is_own = self.sockets.iter().any(has_path);
+            let neighbour = if is_own { Neighbour::Own } else { Neighbour::None };
+            return bind::open(wanted, neighbour).map(Some);
+        }
+        let have = u16::try_from(self.sockets.len()).unwrap_or(u16::MAX);
+        let (Some((_, live)), Some(more)) =
+            (self.sockets.first(), NonZeroU16::new(wanted.sockets.get().saturating_sub(have)))
+        else {
+            return Ok(None);
+        };
+        bind::open_siblings(live, wanted, more).map(Some)
+    }
+
+    /// Whether the live sockets cannot become what is wanted: a path socket gets its mode when it
+    /// is made, and a socket whose device is gone stays tied to it.
+    fn is_replaced_by(&self, wanted: &Bind) -> bool {
+        self.bind.unix != wanted.unix || self.bind.link != wanted.link
+    }
+
+    fn allow_joining(&self) {
+        for (_, socket) in &self.sockets {
+            if let Err(error) = socket.set_reuse_port(true) {
+                // The bind that needs it fails then, and names its cause.
+                warn!(%error, address = %socket.address(), "cannot switch SO_REUSEPORT on");
+            }
+        }
+    }
+
+    /// Closes the door again, unless it has to be open: members of a group of several need it.
+    fn forbid_joining(&self) {
+        if let [(_, socket)] = self.sockets.as_slice()
+            && let Err(error) = socket.set_reuse_port(false)
+        {
+            warn!(%error, address = %socket.address(), "cannot switch SO_REUSEPORT off");
+        }
+    }
+
+    /// Whether a handshake is under way or a client waits in a queue. A socket that cannot be asked
+    /// counts as busy.
+    fn is_busy(&self) -> bool {
+        let queues_empty = self.sockets.iter().all(|(_, socket)| {
+            sys::socket::accept_queue(socket.as_fd()).is_ok_and(|waiting| waiting == 0)
+        });
+        let port = self.bind.key.socket_addr().map_or(0, |address| address.port());
+        !queues_empty || !sys::netlink::handshakes_on(port).is_ok_and(|begun| begun == 0)
+    }
+}
+
+fn neighbour(add: &Add) -> Neighbour {
+    if add.beside.is_empty() { Neighbour::None } else { Neighbour::Own }
+}
+
+fn remove_file(socket: &BoundSocket) {
+    if let Err(error) = socket.remove_file() {
+        warn!(%error, address = %socket.address(), "cannot remove the socket's file");
+    }
+}
