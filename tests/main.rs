@@ -1,2 +1,14 @@
 //! The tests that look at the program from outside, and those that look at its source.
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+mod addresses;
+mod architecture;
+mod bind;
+mod cli;
+mod limits;
+mod narrow;
+mod reload;
+mod rules;
+mod shutdown;
+mod support;
+mod tcp;

@@ -1,0 +1,4 @@
+//! The command line: exit codes, and what is written where.
+
+mod check;
+mod others;

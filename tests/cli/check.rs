@@ -1,0 +1,246 @@
+//! `check`: everything that is wrong, at once, for people and for programs.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tempfile::TempDir;
+
+use crate::support::{Ended, portcullis};
+
+const GOOD: &str = "\
+portcullis: 1
+listeners:
+  web:
+    purpose: the site
+    expose: loopback
+    port: 8080
+    forward: 127.0.0.1:3000
+";
+
+/// Three mistakes in three places, in the order of the file.
+const BAD: &str = "\
+portcullis: 1
+listeners:
+  web:
+    purpose: the site
+    expose: loopback
+    prt: 8080
+    port: 8080
+    forward: 127.0.0.1:3000
+  api:
+    purpose: the API
+    expose: { private: { address: 8.8.8.8 } }
+    port: 8081
+    timeouts: { idle: 5m }
+    forward: 127.0.0.1:3000
+  db:
+    expose: loopback
+    port: 8082
+    forward: nobody
+";
+
+/// Runs `check` in a folder with these files.
+fn check(files: &[(&str, &[u8])], arguments: &[&str]) -> Ended {
+    check_under(&[], files, arguments)
+}
+
+fn check_under(environment: &[(&str, &str)], files: &[(&str, &[u8])], arguments: &[&str]) -> Ended {
+    let folder = folder(files);
+    let mut command = portcullis();
+    command
+        .envs(environment.iter().copied())
+        .current_dir(folder.path())
+        .arg("check")
+        .args(arguments);
+    Ended::of(command)
+}
+
+fn folder(files: &[(&str, &[u8])]) -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, bytes) in files {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    folder
+}
+
+#[test]
+fn a_clean_file_is_a_success() {
+    let ended = check(&[("good.yaml", GOOD.as_bytes())], &["good.yaml"]);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(ended.out, "check: 0 errors, 0 warnings in 1 file; 1 listener\n");
+    assert_eq!(ended.err, "");
+}
+
+#[test]
+fn findings_come_all_at_once_in_the_order_of_the_file() {
+    let ended = check(&[("bad.yaml", BAD.as_bytes())], &["bad.yaml"]);
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
+    let places: Vec<_> = ended
+        .out
+        .lines()
+        .filter_map(|line| line.trim_start().strip_prefix("--> bad.yaml:"))
+        .collect();
+    assert_eq!(places, ["6:5", "11:35", "18:14"], "{}", ended.out);
+    assert!(ended.out.contains("\ncheck: 3 errors, 0 warnings in 1 file; "), "{}", ended.out);
+}
+
+#[test]
+fn a_finding_shows_the_line_and_says_what_to_do() {
+    let typo = GOOD.replace("port: 8080", "prot: 8080");
+    let ended = check(&[("bad.yaml", typo.as_bytes())], &["bad.yaml"]);
+    insta::assert_snapshot!(ended.out);
+}
+
+#[test]
+fn json_is_one_object_with_every_finding_and_its_place() {
+    let ended = check(
+        &[("bad.yaml", BAD.as_bytes()), ("good.yaml", GOOD.as_bytes())],
+        &["--format", "json", "bad.yaml", "good.yaml"],
+    );
+    assert_eq!((ended.code, ended.err.as_str()), (Some(1), ""));
+    let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!(report["schema"], "portcullis.check/1");
+    assert_eq!(report["exit"], 1);
+    assert_eq!(
+        report["inputs"],
+        serde_json::json!([{ "path": "bad.yaml" }, { "path": "good.yaml" }])
+    );
+    assert_eq!(report["summary"], serde_json::json!({ "error": 3, "warn": 0, "info": 0 }));
+    let findings = report["findings"].as_array().unwrap();
+    assert_eq!(findings.len(), 3);
+    for finding in findings {
+        for key in ["code", "name", "level", "fingerprint", "message"] {
+            assert!(finding[key].as_str().is_some_and(|text| !text.is_empty()), "{key}: {finding}");
+        }
+        assert!(finding["code"].as_str().unwrap().starts_with("PC"), "{finding}");
+    }
+    let place = serde_json::json!({ "path": "bad.yaml", "line": 6, "column": 5, "end_line": 6, "end_column": 8 });
+    assert_eq!(findings[0]["location"], place);
+}
+
+#[test]
+fn json_of_a_clean_file_has_no_findings() {
+    let ended = check(&[("good.yaml", GOOD.as_bytes())], &["--format", "json", "good.yaml"]);
+    let report: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((ended.code, &report["findings"]), (Some(0), &serde_json::json!([])));
+}
+
+#[test]
+fn colour_is_for_those_who_want_it() {
+    let coloured = |environment: &[(&str, &str)]| {
+        let ended = check_under(environment, &[("bad.yaml", BAD.as_bytes())], &["bad.yaml"]);
+        ended.out.contains('\u{1b}')
+    };
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]), "whoever insists gets colour");
+    assert!(!coloured(&[("NO_COLOR", "1"), ("TERM", "xterm")]));
+}
+
+#[test]
+fn several_files_are_judged_one_by_one() {
+    let files: &[(&str, &[u8])] =
+        &[("a.yaml", GOOD.as_bytes()), ("b.yaml", BAD.as_bytes()), ("c.yaml", GOOD.as_bytes())];
+    let ended = check(files, &["a.yaml", "b.yaml", "c.yaml"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("\ncheck: 3 errors, 0 warnings in 3 files; "), "{}", ended.out);
+    assert!(!ended.out.contains("--> a.yaml") && ended.out.contains("--> b.yaml"), "{}", ended.out);
+}
+
+#[test]
+fn warnings_fail_only_where_they_are_to() {
+    let silent = GOOD
+        .replace("    purpose: the site\n", "")
+        .replace("loopback", "{ private: { subnet: 10.0.0.0/8 } }");
+    let files: &[(&str, &[u8])] = &[("a.yaml", silent.as_bytes())];
+    assert_eq!(check(files, &["a.yaml"]).code, Some(0));
+    assert_eq!(check(files, &["--fail-on", "warn", "a.yaml"]).code, Some(1));
+    assert_eq!(check(files, &["--fail-on", "error", "a.yaml"]).code, Some(0));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_not_judged() {
+    for name in ["absent.yaml", "."] {
+        let ended = check(&[("good.yaml", GOOD.as_bytes())], &["good.yaml", name]);
+        assert_eq!(ended.code, Some(3), "{name}: {ended:?}");
+        assert!(ended.err.starts_with(&format!("error: cannot read `{name}`: ")), "{}", ended.err);
+    }
+}
+
+#[test]
+fn what_is_no_text_is_a_finding_at_its_place() {
+    let long = vec![b' '; 16 * 1024 * 1024 + 1];
+    let table: [(&[u8], &str, &str); 3] = [
+        (b"portcullis: 1\nservice: caf\xe9\n", "not UTF-8", "bad.yaml:2:13"),
+        (b"portcullis: 1\nservice: a\0b\n", "NUL", "bad.yaml:2:11"),
+        (&long, "", "bad.yaml:1:1"),
+    ];
+    for (bytes, what, place) in table {
+        let ended = check(&[("bad.yaml", bytes)], &["bad.yaml"]);
+        assert_eq!(ended.code, Some(1), "{what}: {}", ended.err);
+        assert!(ended.out.contains(what) && ended.out.contains(place), "{}", ended.out);
+    }
+}
+
+#[test]
+fn whoever_reads_no_further_is_no_error() {
+    let listeners: String = (0..2000).map(|number| format!("  l{number}: {{}}\n")).collect();
+    let folder =
+        folder(&[("bad.yaml", format!("portcullis: 1\nlisteners:\n{listeners}").as_bytes())]);
+    // A pipe whose reading end is closed already, as `head` leaves it.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = portcullis();
+    command.current_dir(folder.path()).args(["check", "bad.yaml"]);
+    let child = command.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    drop(command);
+    let ended = child.wait_with_output().unwrap();
+    assert_eq!(String::from_utf8(ended.stderr).unwrap(), "");
+    assert!(matches!(ended.status.code(), Some(0 | 1)), "{:?}", ended.status);
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error() {
+    let folder = folder(&[("good.yaml", GOOD.as_bytes())]);
+    let mut command = portcullis();
+    command.current_dir(folder.path()).args(["check", "good.yaml"]);
+    command.stdout(File::options().write(true).open("/dev/full").unwrap()).stderr(Stdio::piped());
+    let ended = command.spawn().unwrap().wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(4));
+    assert!(String::from_utf8(ended.stderr).unwrap().contains("No space left"));
+}
+
+#[test]
+fn every_example_is_clean() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut examples = yaml_under(&root.join("examples"));
+    assert!(!examples.is_empty(), "there are examples");
+    examples.push(root.join("config.example.yaml"));
+    for example in examples {
+        let ended = Ended::with([
+            "check".as_ref(),
+            "--fail-on".as_ref(),
+            "warn".as_ref(),
+            example.as_os_str(),
+        ]);
+        assert_eq!(ended.code, Some(0), "{}:\n{}{}", example.display(), ended.out, ended.err);
+    }
+}
+
+/// Every YAML file in a folder and the folders in it.
+fn yaml_under(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+    {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(yaml_under(&path));
+        } else if path.extension().is_some_and(|ending| ending == "yaml") {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -1,0 +1,8 @@
+//! The file changes under the running program: what is noticed, what is refused, and what is not
+//! touched.
+
+mod change;
+mod load;
+mod refusal;
+mod sessions;
+mod sockets;

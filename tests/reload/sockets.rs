@@ -1,0 +1,82 @@
+//! Which sockets a change touches: the inode tells one from another.
+
+use std::collections::BTreeSet;
+
+use crate::support::{
+    LOOPBACK, Program, http::get, namespace::in_namespace, one_listener, sockets,
+};
+
+fn inodes(program: &Program) -> BTreeSet<u64> {
+    sockets::listening(program.pid()).into_keys().collect()
+}
+
+#[test]
+fn a_change_of_policy_alone_touches_no_socket() {
+    let plain = one_listener(&[LOOPBACK, "serve: status"]);
+    let mut program = Program::serving(&plain);
+    let before = inodes(&program);
+    let changes = [
+        "clients: { allow: [127.0.0.0/8] }",
+        "limits: { connections: 7, per_client: 3 }",
+        "timeouts: { idle: 1m, lifetime: 1h }",
+        "purpose: another one",
+    ];
+    for (generation, line) in (2..).zip(changes) {
+        let file = one_listener(&[LOOPBACK, line, "serve: status"]);
+        assert_eq!(program.reload(&file), generation);
+        assert_eq!(inodes(&program), before, "{line}");
+    }
+}
+
+#[test]
+fn an_added_listener_touches_no_other_and_a_removed_one_goes_alone() {
+    let one = one_listener(&[LOOPBACK, "serve: status"]);
+    let two = format!("{one}  more:\n    {LOOPBACK}\n    serve: status\n");
+    let mut program = Program::serving(&one);
+    let before = inodes(&program);
+    program.reload(&two);
+    let grown = inodes(&program);
+    assert_eq!(grown.len(), 2);
+    assert!(grown.is_superset(&before));
+    program.reload(&one);
+    assert_eq!(inodes(&program), before);
+}
+
+#[test]
+fn a_listener_by_another_name_keeps_the_socket() {
+    in_namespace("reload::sockets::a_listener_by_another_name_keeps_the_socket", || {
+        let web = one_listener(&["expose: loopback", "port: 8080", "serve: status"]);
+        let mut program = Program::serving(&web);
+        let before = inodes(&program);
+        assert_eq!(program.reload(&web.replace("web:", "shop:")), 2);
+        assert_eq!(inodes(&program), before);
+        let (_, page) = get(([127, 0, 0, 1], 8080).into(), "/");
+        assert!(page.contains("<tr><td>shop<td>127.0.0.1:8080<br>[::1]:8080<td>"), "{page}");
+    });
+}
+
+#[test]
+fn of_a_thousand_listeners_a_change_of_one_touches_that_one() {
+    const COUNT: usize = 1000;
+    const CHANGED: usize = 500;
+    let file = |changed: &str| {
+        let listener = |number| {
+            let family = if number == CHANGED { changed } else { "v4" };
+            format!(
+                "  l{number:04}:\n    expose: {{ loopback: {{ families: [{family}] }} }}\n    port: 0\n    serve: status\n"
+            )
+        };
+        let listeners: String = (0..COUNT).map(listener).collect();
+        format!("portcullis: 1\nlisteners:\n{listeners}")
+    };
+    let mut program = Program::serving(&file("v4"));
+    let before = inodes(&program);
+    assert_eq!((program.bound().len(), before.len()), (COUNT, COUNT), "started");
+    assert_eq!(program.reload(&file("v6")), 2);
+    let after = inodes(&program);
+    let kept = after.intersection(&before).count();
+    let (closed, opened) = (before.difference(&after).count(), after.difference(&before).count());
+    assert_eq!((kept, closed, opened), (COUNT - 1, 1, 1), "kept, closed, opened");
+    assert!(program.address("l0500").is_ipv6());
+    assert_eq!(program.bound().values().map(Vec::len).sum::<usize>(), COUNT + 1, "READY lines");
+}

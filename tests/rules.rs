@@ -1,0 +1,178 @@
+//! Every rule's page is executed: its bad file fires this rule and no other, its good file fires
+//! nothing.
+
+mod host;
+mod pairs;
+mod traps;
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use portcullis::{
+    address::Date,
+    compile::{Compiled, Given, compile},
+    diagnostic::human,
+    facts::Facts,
+    lint::{self, ALL, Check, Rule},
+    source::Source,
+};
+
+/// The sections of a page, in order.
+const SECTIONS: [&str; 5] =
+    ["What it does", "Why is this bad?", "When to ignore it", "Example", "Use instead"];
+
+/// Rules that see nothing without the host.
+const NEED_HOST: [&str; 5] = ["PC0008", "PC0103", "PC0209", "PC0213", "PC0301"];
+
+fn judge(text: &str, facts: Option<&Facts>) -> (Source, Compiled) {
+    let source = Source::from_bytes("portcullis.yaml", text.as_bytes()).unwrap();
+    let today = Date::read("2026-11-22").unwrap();
+    let compiled = compile(&source, &Given { facts, today, allow_port_zero: false });
+    (source, compiled)
+}
+
+fn codes(text: &str, facts: Option<&Facts>) -> BTreeSet<&'static str> {
+    judge(text, facts).1.findings.iter().map(|finding| finding.code.0).collect()
+}
+
+/// The codes for a whole file on the host of the tests.
+fn on_host(text: &str) -> BTreeSet<&'static str> {
+    codes(text, Some(&host::facts()))
+}
+
+/// The fenced blocks of a page with this tag.
+fn blocks<'a>(page: &'a str, tag: &str) -> Vec<&'a str> {
+    let fence = format!("```yaml {tag}\n");
+    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+}
+
+#[test]
+fn every_bad_example_fires_its_rule_and_no_other() {
+    let host = host::facts();
+    let mut wrong = Vec::new();
+    for rule in ALL {
+        let bad = blocks(rule.page, "bad");
+        assert!(!bad.is_empty(), "{} has no bad example", rule.code);
+        for text in bad {
+            let alone: &[_] = if NEED_HOST.contains(&rule.code) { &[] } else { &[rule.code] };
+            for (facts, expected) in [(None, alone), (Some(&host), &[rule.code])] {
+                let fired = codes(text, facts);
+                if !fired.iter().eq(expected) {
+                    wrong.push((rule.name, facts.is_some(), fired));
+                }
+            }
+        }
+    }
+    assert_eq!(wrong, []);
+}
+
+#[test]
+fn every_good_example_is_clean() {
+    let host = host::facts();
+    for rule in ALL {
+        let good = blocks(rule.page, "good");
+        assert!(!good.is_empty(), "{} has no good example", rule.code);
+        for text in good {
+            for facts in [None, Some(&host)] {
+                let (source, compiled) = judge(text, facts);
+                assert_eq!(rendered(&source, &compiled), "", "{}", rule.name);
+                assert!(compiled.policy.is_some(), "{} is not fit to run", rule.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn findings_have_the_level_of_their_rule() {
+    let host = host::facts();
+    for rule in ALL {
+        for text in blocks(rule.page, "bad") {
+            for finding in judge(text, Some(&host)).1.findings {
+                assert_eq!(finding.level, rule.level, "{}", rule.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_bad_example_of_every_rule_reads_well() {
+    let host = host::facts();
+    for rule in ALL {
+        let (source, compiled) = judge(blocks(rule.page, "bad")[0], Some(&host));
+        let name = format!("{}-{}", rule.code, rule.name);
+        insta::assert_snapshot!(name, rendered(&source, &compiled));
+    }
+}
+
+fn rendered(source: &Source, compiled: &Compiled) -> String {
+    let mut out = Vec::new();
+    human::write(&mut out, source, &compiled.findings, false).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn every_page_has_its_sections_in_order() {
+    for rule in ALL {
+        let sections: Vec<_> =
+            rule.page.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+        assert_eq!(sections, SECTIONS, "{}", rule.name);
+        for (at, section) in SECTIONS.iter().enumerate() {
+            let heading = format!("## {section}\n\n");
+            let body = rule.page.split(&heading).nth(1).unwrap_or_default();
+            assert!(!body.is_empty() && !body.starts_with("##"), "{} lacks {at}", rule.name);
+        }
+        assert!(rule.page.lines().all(|line| line.chars().count() <= 120), "{}", rule.name);
+    }
+}
+
+#[test]
+fn codes_are_unique_and_ascending_and_found_again() {
+    assert!(!ALL.is_empty());
+    assert!(ALL.is_sorted_by(|a, b| a.code < b.code));
+    for rule in ALL {
+        assert!(std::ptr::eq(lint::rule(rule.code).unwrap(), *rule));
+        let digits = rule.code.strip_prefix("PC").unwrap();
+        assert!(digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()));
+    }
+    for unknown in ["", "PC", "PC9999", "pc0101", "PC01010"] {
+        assert!(lint::rule(unknown).is_none(), "{unknown}");
+    }
+}
+
+#[test]
+fn every_file_of_a_rule_has_its_page_and_stands_in_the_table() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lint/rules");
+    let mut stems: [BTreeSet<String>; 2] = Default::default();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let stem = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let kind = match path.extension().unwrap().to_str().unwrap() {
+            "rs" => 0,
+            "md" => 1,
+            other => panic!("{} is neither a rule nor a page: {other}", path.display()),
+        };
+        stems[kind].insert(stem);
+    }
+    let names: BTreeSet<_> = ALL.iter().map(|rule| rule.name.replace('-', "_")).collect();
+    let [code, pages] = stems;
+    assert_eq!(code, names);
+    assert_eq!(pages, names);
+}
+
+#[test]
+fn names_read_after_allow() {
+    /// The absence of something is what this one allows.
+    const EXCEPTIONS: [&str; 1] = ["no-idle-timeout-public"];
+    for Rule { name, .. } in ALL {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(name.chars().all(plain), "{name}");
+        let negated = ["no-", "disallow-", "forbid-"].iter().any(|word| name.starts_with(word));
+        assert!(!negated || EXCEPTIONS.contains(name), "{name}");
+    }
+}
+
+#[test]
+fn some_rules_look_and_some_are_met_while_reading() {
+    let is_reading = |rule: &&Rule| matches!(rule.check, Check::Reading);
+    assert!(ALL.iter().copied().any(|rule| is_reading(&rule)));
+    assert!(!ALL.iter().copied().all(|rule| is_reading(&rule)));
+}

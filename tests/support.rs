@@ -1,0 +1,18 @@
+//! What the tests share: the program as a child process, its file, its peers, a network of its own.
+
+pub(crate) mod backend;
+pub(crate) mod client;
+pub(crate) mod file;
+pub(crate) mod http;
+pub(crate) mod load;
+pub(crate) mod namespace;
+pub(crate) mod program;
+pub(crate) mod sockets;
+pub(crate) mod wait;
+
+pub(crate) use self::{
+    backend::{Answering, Backend},
+    file::{LOOPBACK, ServiceFile, one_listener},
+    program::{Ended, Program, portcullis},
+    wait::eventually,
+};

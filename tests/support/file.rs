@@ -1,0 +1,60 @@
+//! A service file in a folder of its own, which vanishes with the test.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tempfile::TempDir;
+
+/// A service file.
+pub(crate) struct ServiceFile {
+    folder: TempDir,
+    path: PathBuf,
+}
+
+impl ServiceFile {
+    /// A new folder with the file in it.
+    pub(crate) fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portcullis.yaml");
+        fs::write(&path, text).unwrap();
+        Self { folder, path }
+    }
+
+    /// The same, and the program is to open it under another path in the folder.
+    pub(crate) fn at(mut self, name: &str) -> Self {
+        self.path = self.folder.path().join(name);
+        self
+    }
+
+    /// What the program opens.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The folder, for whatever else the test needs.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A path in the folder.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Replaces the file as a whole, as most editors and deployments do.
+    pub(crate) fn replace(&self, text: &str) {
+        let new = self.beside(".portcullis.yaml.new");
+        fs::write(&new, text).unwrap();
+        fs::rename(&new, &self.path).unwrap();
+    }
+}
+
+/// A listener on 127.0.0.1 at a port of the kernel's choice, to be put under its name.
+pub(crate) const LOOPBACK: &str = "expose: { loopback: { families: [v4] } }\n    port: 0";
+
+/// A file with one listener, `web`, of this exposure, port and so on.
+pub(crate) fn one_listener(lines: &[&str]) -> String {
+    format!("portcullis: 1\nlisteners:\n  web:\n    {}\n", lines.join("\n    "))
+}

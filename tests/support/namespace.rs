@@ -1,0 +1,77 @@
+//! A network of the test's own: the test runs itself again in a fresh network namespace, in which
+//! it is root.
+//!
+//! There, addresses and fixed ports disturb nobody. It works without root wherever user namespaces
+//! do.
+
+use std::process::Command;
+
+use super::wait::eventually;
+
+/// Names the test in the copy that runs inside.
+const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
+
+/// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
+#[track_caller]
+pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+    if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
+        run("ip link set lo up");
+        return body();
+    }
+    let output = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--net"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(INSIDE, test)
+        .output()
+        .unwrap_or_else(|error| panic!("this test needs `unshare` of util-linux: {error}"));
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    let passed = output.status.success() && said.contains("1 passed");
+    assert!(
+        passed,
+        "in a namespace of its own (`unshare --user --map-root-user --net`):\n{said}\n{wrong}"
+    );
+    show(&said);
+}
+
+/// Passes on what the test has to tell, without the words of the test runner.
+#[expect(clippy::print_stdout, reason = "some tests tell what they counted")]
+fn show(said: &str) {
+    let told = said.lines().filter_map(|line| line.strip_prefix("counted: "));
+    told.for_each(|line| println!("counted: {line}"));
+}
+
+/// Runs a command that has to work.
+#[track_caller]
+pub(crate) fn run(command: &str) -> String {
+    let mut words = command.split(' ');
+    let name = words.next().unwrap();
+    let output = Command::new(name).args(words).output();
+    let output =
+        output.unwrap_or_else(|error| panic!("this test needs `{name}` of iproute2: {error}"));
+    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// A pair of interfaces, `v0` and `v1`, both up, and these addresses on `v0`. Duplicate address
+/// detection is off: nobody else is there.
+#[track_caller]
+pub(crate) fn veth(addresses: &[&str]) {
+    run("ip link add v0 type veth peer name v1");
+    run("ip link set v1 up");
+    run("ip link set v0 up");
+    // The kernel takes its time to notice, and then sets up anew what depends on it, routes of IPv6
+    // among them.
+    eventually("v0 has a carrier", || run("ip link show v0").contains("state UP"));
+    for address in addresses {
+        let nodad = if address.contains(':') { " nodad" } else { "" };
+        run(&format!("ip addr add {address} dev v0{nodad}"));
+    }
+    // Of IPv6 the address is there before the route to it, and a client that comes in between looks
+    // for it on the wire.
+    for address in addresses.iter().filter(|address| address.contains(':')) {
+        let route = format!("local {} dev v0 ", address.split('/').next().unwrap());
+        eventually(&route, || run("ip -6 route show table local").contains(&route));
+    }
+}

@@ -1,0 +1,249 @@
+//! The real binary as a child process: started in a scrubbed environment, read line by line, ended
+//! with the test.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Read},
+    net::SocketAddr,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use super::{
+    ServiceFile,
+    wait::{DEADLINE, eventually, eventually_some},
+};
+
+/// The program with nothing from the environment of the test.
+pub(crate) fn portcullis() -> Command {
+    scrubbed(Command::new(env!("CARGO_BIN_EXE_portcullis")))
+}
+
+/// The program started through another, which gets its path as the last argument so far.
+pub(crate) fn portcullis_through(wrapper: &[&str]) -> Command {
+    let (program, arguments) = wrapper.split_first().unwrap();
+    let mut command = scrubbed(Command::new(program));
+    command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.args(arguments).arg(env!("CARGO_BIN_EXE_portcullis"));
+    command
+}
+
+fn scrubbed(mut command: Command) -> Command {
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+/// What a program that ends by itself has left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let output = command.output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        Self { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+    }
+
+    /// Runs the program with arguments, in the folder of the tests' own package.
+    pub(crate) fn with(arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        let mut command = portcullis();
+        command.args(arguments);
+        Self::of(command)
+    }
+}
+
+/// A running program. Dropping it kills it, and shows what it said if the test has failed.
+pub(crate) struct Program {
+    child: Child,
+    /// The file that it follows.
+    pub(crate) file: ServiceFile,
+    lines: mpsc::Receiver<String>,
+    /// Lines that were read while waiting for others.
+    passed: Vec<String>,
+    errors: Arc<Mutex<String>>,
+    bound: BTreeMap<String, Vec<String>>,
+}
+
+impl Program {
+    /// Runs a file and waits until it serves.
+    #[track_caller]
+    pub(crate) fn serving(text: &str) -> Self {
+        Self::serving_file(ServiceFile::new(text))
+    }
+
+    #[track_caller]
+    pub(crate) fn serving_file(file: ServiceFile) -> Self {
+        Self::serving_by(portcullis(), file)
+    }
+
+    /// The same, started by this command.
+    #[track_caller]
+    pub(crate) fn serving_by(command: Command, file: ServiceFile) -> Self {
+        let mut program = Self::started_by(command, file);
+        assert_eq!(program.next("SERVING"), "SERVING generation=1");
+        program
+    }
+
+    /// Starts it and waits for nothing.
+    pub(crate) fn started_by(mut command: Command, file: ServiceFile) -> Self {
+        command.args(["run", "--allow-port-zero"]).arg(file.path());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (sender, lines) = mpsc::channel();
+        let out = BufReader::new(child.stdout.take().unwrap());
+        // Both threads end with the pipes, which end with the child.
+        thread::spawn(move || {
+            out.lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        let errors = Arc::new(Mutex::new(String::new()));
+        let (kept, mut pipe) = (Arc::clone(&errors), child.stderr.take().unwrap());
+        thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+            }
+        });
+        Self { child, file, lines, passed: Vec::new(), errors, bound: BTreeMap::new() }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line of output that begins with the word.
+    #[track_caller]
+    pub(crate) fn next(&mut self, word: &str) -> String {
+        self.next_where(word, |line| line.starts_with(word))
+    }
+
+    /// The next line of output for which this holds; READY lines on the way are noted, others kept.
+    #[track_caller]
+    pub(crate) fn next_where(&mut self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        if let Some(at) = self.passed.iter().position(|line| wanted(line)) {
+            return self.passed.remove(at);
+        }
+        loop {
+            let Ok(line) = self.lines.recv_timeout(DEADLINE) else {
+                panic!("no line: {what}; it said {:?}\n{}", self.passed, self.errors());
+            };
+            if let Some(ready) = line.strip_prefix("READY listener=") {
+                self.note(ready);
+            }
+            if wanted(&line) {
+                return line;
+            }
+            self.passed.push(line);
+        }
+    }
+
+    fn note(&mut self, ready: &str) {
+        let (listener, rest) = ready.split_once(" protocol=").unwrap();
+        let (_, address) = rest.split_once(" address=").unwrap();
+        self.bound.entry(listener.to_owned()).or_default().push(address.to_owned());
+    }
+
+    /// The next access record, in JSON.
+    #[track_caller]
+    pub(crate) fn record(&mut self) -> serde_json::Value {
+        let line = self.next_where("an access record", |line| line.starts_with('{'));
+        serde_json::from_str(&line).unwrap()
+    }
+
+    /// Where the listener was bound last.
+    #[track_caller]
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
+        let addresses =
+            self.bound.get(listener).unwrap_or_else(|| panic!("{listener} is not bound"));
+        addresses.last().unwrap().parse().unwrap()
+    }
+
+    /// Every READY line so far, by listener.
+    pub(crate) fn bound(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.bound
+    }
+
+    /// Puts another file in place and waits until it is in force.
+    #[track_caller]
+    pub(crate) fn reload(&mut self, text: &str) -> u64 {
+        self.file.replace(text);
+        self.signal("HUP");
+        let line = self.next_where("RELOADED or REJECTED", |line| {
+            line.starts_with("RE") && !line.starts_with("READY")
+        });
+        let generation = line.strip_prefix("RELOADED generation=");
+        generation.unwrap_or_else(|| panic!("{line}\n{}", self.errors())).parse().unwrap()
+    }
+
+    /// Puts a file in place that is to be refused, and returns the line that says so.
+    #[track_caller]
+    pub(crate) fn refuse(&mut self, text: &str) -> String {
+        self.file.replace(text);
+        self.signal("HUP");
+        self.next_where("RELOADED or REJECTED", |line| {
+            line.starts_with("RE") && !line.starts_with("READY")
+        })
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn errors(&self) -> String {
+        self.errors.lock().unwrap().clone()
+    }
+
+    /// Waits until it has written this to standard error.
+    #[track_caller]
+    pub(crate) fn said(&self, text: &str) {
+        eventually(&format!("{text:?} on standard error"), || self.errors().contains(text));
+    }
+
+    /// Sends a signal, by name.
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -s {name} {}", self.pid());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success(), "{kill}");
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        eventually_some("the end of the program", || self.child.try_wait().unwrap())
+    }
+
+    /// Asks it to stop, and waits until it has.
+    #[track_caller]
+    pub(crate) fn stop(&mut self) {
+        self.signal("TERM");
+        assert_eq!(self.ended().code(), Some(0), "{}", self.errors());
+    }
+
+    /// Ends it without a word.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Every line that is left once it has ended.
+    pub(crate) fn rest(&mut self) -> Vec<String> {
+        let mut lines = std::mem::take(&mut self.passed);
+        lines.extend(self.lines.iter());
+        lines
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // It may have ended already; there is no other way for these to fail.
+        let _ended = self.child.kill();
+        let _reaped = self.child.wait();
+        if thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "a failed test shows what the program said")]
+            {
+                eprintln!("--- the program said\n{}---", self.errors());
+            }
+        }
+    }
+}
