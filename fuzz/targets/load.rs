@@ -1,0 +1,84 @@
+//! Judges any bytes as a service file, alone and against a host, and renders what is found.
+
+#![no_main]
+
+use std::net::IpAddr;
+
+use libfuzzer_sys::fuzz_target;
+use portcullis::{
+    address::Date,
+    compile::{Given, compile, unreadable},
+    diagnostic::{Diagnostic, human, json},
+    facts::{Facts, HostAddress, Link},
+    source::{Source, Span},
+};
+
+fuzz_target!(|bytes: &[u8]| {
+    match Source::from_bytes("fuzz.yaml", bytes) {
+        Ok(source) => {
+            judge(&source, None);
+            judge(&source, Some(&host()));
+        }
+        Err(problem) => render(&problem.shown, &[unreadable(&problem)]),
+    }
+});
+
+fn judge(source: &Source, facts: Option<&Facts>) {
+    let today = Date::of_unix(1_800_000_000);
+    let compiled = compile(source, &Given { facts, today, allow_port_zero: false });
+    let refused = compiled.findings.iter().any(|finding| finding.level.refuses());
+    assert!(compiled.policy.is_some() != refused, "a policy is for a file that is not refused");
+    render(source, &compiled.findings);
+}
+
+/// A rendering is for a terminal, and one for programs is JSON.
+fn render(source: &Source, findings: &[Diagnostic]) {
+    for finding in findings {
+        check(source, finding.primary.span);
+        for label in &finding.related {
+            check(source, label.span);
+        }
+    }
+    let mut out = Vec::new();
+    human::write(&mut out, source, findings, false).expect("a vector takes everything");
+    let text = String::from_utf8(out).expect("the renderer writes text");
+    let hostile = |character: char| character.is_control() && character != '\n';
+    assert!(!text.contains(hostile), "{text:?}");
+    let report = json::report(1, &[(source, findings)], |_| "name");
+    drop(serde_json::to_string(&report).expect("a report is JSON"));
+}
+
+/// A span lies in the text and cuts no character.
+fn check(source: &Source, span: Span) {
+    assert!(source.text().get(span.range()).is_some(), "{span:?}");
+}
+
+/// A host with one address of every kind, as far as documentation has addresses for them.
+fn host() -> Facts {
+    let address = |interface: &str, address: &str, prefix| HostAddress {
+        address: address.parse::<IpAddr>().expect("an address"),
+        prefix,
+        interface: interface.to_owned(),
+        tentative: false,
+        temporary: false,
+    };
+    let link = |index, name: &str| Link { index, name: name.to_owned(), up: true };
+    Facts {
+        addresses: vec![
+            address("lo", "127.0.0.1", 8),
+            address("lo", "::1", 128),
+            address("eth0", "10.20.3.4", 16),
+            address("eth0", "203.0.113.10", 24),
+            address("eth0", "fe80::1", 64),
+            address("eth0", "2001:db8:10::10", 64),
+        ],
+        links: vec![link(1, "lo"), link(2, "eth0")],
+        unprivileged_port_start: 1024,
+        max_backlog: 4096,
+        may_bind_privileged: false,
+        ephemeral_ports: (32768, 60999),
+        reserved_ports: Vec::new(),
+        ipv6: true,
+        cores: 2,
+    }
+}
