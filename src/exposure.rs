@@ -4,6 +4,7 @@
 //! stays a symbol with its bounds, and a question about it is answered yes, no or perhaps.
 
 pub mod overlap;
+pub mod sensitive;
 pub mod taker;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};

@@ -33,6 +33,8 @@ pub struct Facts {
     pub max_backlog: u32,
     /// Whether the host has IPv6 at all.
     pub ipv6: bool,
+    /// The most descriptors that this process can raise its limit to (RLIMIT_NOFILE), if known.
+    pub descriptors: Option<u64>,
     /// Processors that this process may use.
     pub cores: usize,
 }

@@ -1,9 +1,12 @@
 //! The rules: what a file may say and still be wrong. A rule looks, and cannot do anything else.
 
 mod assertion;
+mod behind;
 mod meetings;
 mod rules;
+mod served;
 mod signature;
+mod transition;
 mod wrote;
 
 use crate::{
@@ -226,6 +229,12 @@ impl Report<'_> {
 }
 
 impl Finding<'_> {
+    /// With another weight than its rule's, which is the most that a finding of it can have.
+    pub fn level(self, level: Level) -> Self {
+        self.0.level = level;
+        self
+    }
+
     /// With words beside the underlined place.
     pub fn label(self, text: impl Into<String>) -> Self {
         self.0.primary.text = text.into();

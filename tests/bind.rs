@@ -60,7 +60,7 @@ fn every_address_is_two_sockets_neither_of_which_takes_the_others_family() {
         || {
             let any = |families: &str| {
                 exposed(&format!("{{ any: {{ families: [{families}] }} }}"))
-                    + "    timeouts: { idle: 5m }\n    allow: { reason: the test asks for it }\n"
+                    + "    timeouts: { idle: 5m }\n    limits: { connections: 1000 }\n    allow: { reason: the test asks for it }\n"
             };
             let mut program = Program::serving(&any("v6"));
             assert!(listening()[0].contains("v6only:1"), "{:?}", listening());

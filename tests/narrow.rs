@@ -40,6 +40,7 @@ fn file(expose: &str, backend: &str) -> String {
         "port: 8080",
         allow,
         "timeouts: { idle: 5m }",
+        "limits: { connections: 10000 }",
         &format!("forward: {{ unix: {backend} }}"),
     ])
 }

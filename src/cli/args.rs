@@ -88,4 +88,7 @@ pub(super) struct Plan {
 pub(super) struct Explain {
     /// A code such as PC0101; without it, all codes are listed
     pub(super) code: Option<String>,
+    /// List the sensitive services instead, with the ports and sockets by which they are known
+    #[arg(long, conflicts_with = "code")]
+    pub(super) ports: bool,
 }

@@ -35,6 +35,7 @@ pub fn read() -> io::Result<Facts> {
         reserved_ports: setting("net.ipv4.ip_local_reserved_ports", ranges).unwrap_or_default(),
         max_backlog: setting("net.core.somaxconn", |value| value.parse().ok())
             .unwrap_or(DEFAULT_MAX_BACKLOG),
+        descriptors: process::descriptor_ceiling().ok(),
         cores: thread::available_parallelism().map_or(1, Into::into),
     })
 }

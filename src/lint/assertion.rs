@@ -35,6 +35,15 @@ pub(super) fn judge(place: &Place) -> Assertion {
     }
 }
 
+/// Whether shared space stands under `private`: common enough to have a finding of its own.
+pub(super) fn is_shared_as_private(place: &Place) -> bool {
+    let declared = match place {
+        Place::Address { class, .. } | Place::Subnet { class, .. } => *class,
+        _ => return false,
+    };
+    declared == Class::Private && judge(place) == Assertion::Mismatch(Class::Shared)
+}
+
 fn judge_class(declared: Class, found: Class, address: IpAddr) -> Assertion {
     match found {
         _ if found == declared => Assertion::Holds,

@@ -4,9 +4,13 @@ mod ambiguous_ipv4;
 mod any_bind_not_granted;
 mod backend_any_address;
 mod bad_value;
+mod cgnat_as_private;
 mod cidr_with_host_bits;
 mod class_mismatch;
+mod clients_cover_everything;
+mod clients_missing_on_shared;
 mod clients_one_family;
+mod clients_wider_than_scope;
 mod dual_stack_request;
 mod duplicate_key;
 mod duplicate_port;
@@ -14,24 +18,35 @@ mod ephemeral_clash;
 mod hostname_bind;
 mod interface_without_scopes;
 mod limit_exceeded;
+mod limits_exceed_nofile;
 mod link_local_without_zone;
+mod metadata_backend;
 mod missing_key;
 mod multicast_or_broadcast_bind;
+mod no_connection_limit_public;
 mod no_idle_timeout_public;
+mod no_v6_stack;
 mod not_supported_yet;
 mod port_zero;
 mod privileged_port;
 mod public_not_granted;
 mod purpose_missing;
 mod self_loop;
+mod sensitive_backend_exposed;
+mod sensitive_port_exposed;
 mod shadow_listener;
 mod special_address;
 mod subnet_ambiguous;
+mod transition_address;
+mod ula_fc00;
 mod unix_socket_open;
 mod unknown_key;
 mod unknown_reference;
+mod unused_network;
 mod v4_mapped_literal;
 mod v6_unspecified;
+mod v6_wider_than_v4;
+mod visible_to_world;
 mod wider_than_declared;
 mod wrong_type;
 mod yaml_ambiguous;
@@ -53,14 +68,21 @@ pub static ALL: &[&Rule] = &[
     &any_bind_not_granted::RULE,
     &public_not_granted::RULE,
     &wider_than_declared::RULE,
+    &clients_cover_everything::RULE,
+    &clients_missing_on_shared::RULE,
+    &clients_wider_than_scope::RULE,
+    &visible_to_world::RULE,
     &shadow_listener::RULE,
     &class_mismatch::RULE,
     &hostname_bind::RULE,
     &v4_mapped_literal::RULE,
     &ambiguous_ipv4::RULE,
+    &ula_fc00::RULE,
+    &cgnat_as_private::RULE,
     &special_address::RULE,
     &multicast_or_broadcast_bind::RULE,
     &link_local_without_zone::RULE,
+    &transition_address::RULE,
     &cidr_with_host_bits::RULE,
     &subnet_ambiguous::RULE,
     &privileged_port::RULE,
@@ -69,12 +91,20 @@ pub static ALL: &[&Rule] = &[
     &duplicate_port::RULE,
     &v6_unspecified::RULE,
     &interface_without_scopes::RULE,
+    &v6_wider_than_v4::RULE,
     &clients_one_family::RULE,
+    &no_v6_stack::RULE,
     &dual_stack_request::RULE,
+    &sensitive_port_exposed::RULE,
+    &sensitive_backend_exposed::RULE,
+    &metadata_backend::RULE,
     &backend_any_address::RULE,
     &self_loop::RULE,
     &no_idle_timeout_public::RULE,
+    &no_connection_limit_public::RULE,
+    &limits_exceed_nofile::RULE,
     &unix_socket_open::RULE,
     &yaml_ambiguous::RULE,
+    &unused_network::RULE,
     &purpose_missing::RULE,
 ];

@@ -121,6 +121,12 @@ impl<'a> Wrote<'a> {
         self.listener?.timeouts.get()?.idle.span()
     }
 
+    /// How many connections it may have, if that is said.
+    pub(super) fn connections(self) -> Span {
+        let limits = self.listener.and_then(|listener| listener.limits.get());
+        limits.and_then(|limits| limits.connections.span()).unwrap_or(self.name)
+    }
+
     /// The last day of the signature, or the signature.
     pub(super) fn expires(self) -> Span {
         let Some(listener) = self.listener else { return self.name };

@@ -40,6 +40,14 @@ pub fn descriptor_limit() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.0)
 }
 
+/// The hard limit on open descriptors, to which [`raise_descriptor_limit`] raises the soft one.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn descriptor_ceiling() -> io::Result<u64> {
+    Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
+}
+
 /// Whether CAP_NET_BIND_SERVICE is in this thread's effective set. A user namespace may still have
 /// no say over the network namespace it runs in, so `true` is no promise.
 ///

@@ -85,6 +85,18 @@ fn explain_shows_the_page_of_a_code_however_it_is_written() {
 }
 
 #[test]
+fn explain_lists_the_sensitive_services_with_a_reason_each() {
+    let list = Ended::with(["explain", "--ports"]);
+    assert_eq!(list.code, Some(0));
+    assert!(list.out.contains("PostgreSQL (sql): 5432, .s.PGSQL.*\n"), "{}", list.out);
+    let lines = |start: &str| list.out.lines().filter(|line| line.starts_with(start)).count();
+    assert!(lines("  level    ") > 50);
+    assert_eq!(lines("  why      "), lines("  level    "));
+    assert_eq!(lines("  instead  "), lines("  level    "));
+    assert_eq!(Ended::with(["explain", "--ports", "PC0601"]).code, Some(2));
+}
+
+#[test]
 fn explain_without_a_code_lists_all_of_them_and_each_has_its_page() {
     let list = Ended::with(["explain"]);
     assert_eq!(list.code, Some(0));

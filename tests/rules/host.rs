@@ -3,7 +3,7 @@
 use portcullis::facts::{Facts, HostAddress, Link};
 
 /// Private addresses of both families on `eth0`, two in one block on `eth1`, a public one on
-/// `wan0`.
+/// `wan0`, a shared one on `overlay0`, and what nobody should number a network with on `odd0`.
 pub(super) fn facts() -> Facts {
     let on = |interface: &str, address: &str, prefix| HostAddress {
         address: address.parse().unwrap(),
@@ -12,7 +12,7 @@ pub(super) fn facts() -> Facts {
         tentative: false,
         temporary: false,
     };
-    let links = ["lo", "eth0", "eth1", "wan0"];
+    let links = ["lo", "eth0", "eth1", "wan0", "overlay0", "odd0"];
     let link = |(index, name): (u32, &str)| Link { index, name: name.to_owned(), up: true };
     Facts {
         addresses: vec![
@@ -24,6 +24,8 @@ pub(super) fn facts() -> Facts {
             on("eth1", "172.16.5.4", 24),
             on("eth1", "172.16.5.5", 24),
             on("wan0", "198.51.99.10", 24),
+            on("overlay0", "100.100.7.7", 16),
+            on("odd0", "fc00::4", 64),
         ],
         links: (1..).zip(links).map(link).collect(),
         unprivileged_port_start: 1024,
@@ -32,6 +34,17 @@ pub(super) fn facts() -> Facts {
         ephemeral_ports: (32_768, 60_999),
         reserved_ports: Vec::new(),
         ipv6: true,
+        descriptors: Some(1_048_576),
         cores: 4,
     }
+}
+
+/// The host on which this rule's pages are tried: the same, but for rules about what a host lacks.
+pub(super) fn facts_for(code: &str) -> Facts {
+    let mut facts = facts();
+    if code == "PC0405" {
+        facts.addresses.retain(|have| have.address.is_ipv4());
+        facts.ipv6 = false;
+    }
+    facts
 }

@@ -6,7 +6,7 @@ use super::{codes, judge, on_host};
 fn two(first: &str, second: &str) -> String {
     let one = |name: &str, rest: &str| {
         format!(
-            "  {name}: {{ purpose: a test, timeouts: {{ idle: 5m }}, allow: {{ reason: a test }}, \
+            "  {name}: {{ purpose: a test, timeouts: {{ idle: 5m }}, limits: {{ connections: 9 }}, allow: {{ reason: a test }}, \
              forward: 10.99.9.9:1, {rest} }}\n"
         )
     };
@@ -86,7 +86,7 @@ fn two_listeners_on_one_path_are_found() {
 fn a_loop_is_found_through_every_door() {
     let file = |expose: &str, forward: &str| {
         format!(
-            "portcullis: 1\nlisteners:\n  it: {{ purpose: a test, timeouts: {{ idle: 5m }}, allow: \
+            "portcullis: 1\nlisteners:\n  it: {{ purpose: a test, timeouts: {{ idle: 5m }}, limits: {{ connections: 9 }}, allow: \
              {{ reason: a test }}, expose: {expose}, port: 7000, forward: {forward} }}\n"
         )
     };

@@ -1,10 +1,8 @@
 //! PC0802 `no-idle-timeout-public`. The page is `no_idle_timeout_public.md`.
 
 use crate::{
-    address::Class,
     diagnostic::Level,
-    exposure::{Accept, asserted},
-    lint::{Check, Context, Group, Report, Rule},
+    lint::{Check, Context, Group, Report, Rule, served::faces_internet},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -19,7 +17,7 @@ pub(super) static RULE: Rule = Rule {
 
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     for listener in cx.policy.listeners.values() {
-        if !cx.exposure.listener(&listener.id).iter().any(is_wide) {
+        if !faces_internet(listener) {
             continue;
         }
         let wrote = cx.wrote(&listener.id);
@@ -45,9 +43,4 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
             )
             .help("write how long silence may last: `timeouts: { idle: 5m }`");
     }
-}
-
-fn is_wide(accept: &Accept) -> bool {
-    let is_wide = |class: &Class| matches!(class, Class::Public | Class::Any);
-    asserted(&accept.side.place).iter().chain(&accept.classes()).any(is_wide)
 }

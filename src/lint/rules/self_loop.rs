@@ -26,13 +26,18 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         Expose::Ip(_) => None,
     });
     let sockets: BTreeMap<&Path, &ListenerId> = sockets.collect();
+    let mut known: BTreeMap<&BackendAddress, Option<(&ListenerId, Answer)>> = BTreeMap::new();
     for listener in cx.policy.listeners.values() {
         let Action::Forward(upstream) = &listener.action else { continue };
         let Some(group) = cx.policy.upstreams.get(upstream) else { continue };
         for (at, backend) in group.backends.iter().enumerate() {
-            let Some((taker, answer)) = taker(listener, &backend.address, &takers, &sockets) else {
-                continue;
+            let find = || taker(listener, &backend.address, &takers, &sockets);
+            let found = match &backend.address {
+                BackendAddress::SamePort(_) => find(),
+                // The same for every listener: thousands may share a group of hundreds.
+                address => *known.entry(address).or_insert_with(find),
             };
+            let Some((taker, answer)) = found else { continue };
             if answer != Answer::Yes {
                 let question =
                     format!("whether {} is its own, where `{taker}` listens", backend.address);

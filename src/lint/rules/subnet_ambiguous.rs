@@ -48,13 +48,10 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
                 format!("it has {}", have.join(", ")),
                 "write the name of one of them, or `when_absent: wait` under `runtime`",
             ),
-            Cause::NoIpv6 => (
-                format!("`{listener}` asks for IPv6, which this host lacks"),
-                "it has no IPv6 at all, or it is switched off".to_owned(),
-                "write `none` for IPv6, or switch it on",
-            ),
             // Each of these has a rule of its own.
-            Cause::WrongClass { .. } | Cause::Overlap { .. } | Cause::TooMany => continue,
+            Cause::WrongClass { .. } | Cause::NoIpv6 | Cause::Overlap { .. } | Cause::TooMany => {
+                continue;
+            }
         };
         let span = cx.wrote(listener).place(family.unwrap_or(Family::V4));
         report.at(listener, span, message).note(note).help(help);
