@@ -3,9 +3,12 @@
 mod args;
 mod check;
 mod explain;
+mod facts;
 mod plan;
 mod run;
+mod schema;
 mod table;
+mod whole_file;
 
 use std::{
     fmt,
@@ -17,9 +20,9 @@ use std::{
 use clap::Parser as _;
 
 use crate::{
-    compile::{Compiled, Given, compile_bytes},
-    diagnostic::human,
-    facts::Facts,
+    compile::{self, Compiled, Given},
+    diagnostic::{baseline, human, report::Input},
+    facts::{Facts, file},
     source::{MAX_BYTES, Source},
     supervisor::{Failure, today},
 };
@@ -51,6 +54,33 @@ enum Error {
         /// Why.
         source: io::Error,
     },
+    /// A file could not be written; what was there before still is.
+    #[error("cannot write `{path}`")]
+    Unwritable {
+        /// Which.
+        path: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file does not hold a host's facts.
+    #[error("cannot use `{path}` as the facts of a host")]
+    Facts {
+        /// Which.
+        path: String,
+        /// Why.
+        source: file::Error,
+    },
+    /// A baseline is none.
+    #[error("cannot use `{path}` as a baseline")]
+    Baseline {
+        /// Which.
+        path: String,
+        /// Why.
+        source: baseline::Error,
+    },
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Usage(String),
     /// The host could not be asked.
     #[error("cannot read this host's addresses")]
     Host(#[source] io::Error),
@@ -68,8 +98,12 @@ enum Error {
 impl Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Unreadable { .. } | Self::Host(_) => Exit::CannotJudge,
-            Self::NoRule(_) => Exit::Usage,
+            Self::Unreadable { .. }
+            | Self::Baseline { .. }
+            | Self::Facts { .. }
+            | Self::Host(_) => Exit::CannotJudge,
+            Self::NoRule(_) | Self::Usage(_) => Exit::Usage,
+            Self::Unwritable { .. } => Exit::Failed,
             Self::Start(Failure::Refused) => Exit::Findings,
             Self::Start(Failure::Unreadable { .. }) => Exit::CannotJudge,
             Self::Start(Failure::Unbound | Failure::SetUp { .. }) => Exit::Failed,
@@ -92,6 +126,8 @@ pub fn main() -> ExitCode {
         args::Command::Check(args) => check::check(&args, &mut out),
         args::Command::Plan(args) => plan::plan(&args, &mut out),
         args::Command::Explain(args) => explain::explain(&args, &mut out),
+        args::Command::Facts => facts::facts(&mut out),
+        args::Command::Schema => schema::schema(&mut out),
         args::Command::Run(args) => {
             drop(out);
             run::run(args)
@@ -144,23 +180,32 @@ impl<W: Write> Write for UntilClosed<W> {
 
 /// A file and what became of it.
 struct Judged {
+    input: Input,
     source: Source,
     compiled: Compiled,
 }
 
 /// Reads and judges a file.
 fn judge(path: &Path, given: &Given<'_>) -> Result<Judged, Error> {
+    judge_by(path, |source| compile::compile(source, given))
+}
+
+/// Reads a file and judges it in this way.
+fn judge_by(path: &Path, compile: impl Fn(&Source) -> Compiled) -> Result<Judged, Error> {
     let shown = path.display().to_string();
-    let bytes = read(path).map_err(|source| Error::Unreadable { path: shown.clone(), source })?;
-    let (source, compiled) = compile_bytes(&shown, &bytes, given);
-    Ok(Judged { source, compiled })
+    let bytes = read(path)?;
+    let input = Input::new("service", &shown, &bytes);
+    let (source, compiled) = compile::read_bytes(&shown, &bytes, compile);
+    Ok(Judged { input, source, compiled })
 }
 
 /// Reads a file, and no more of it than could be judged.
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    let file = std::fs::File::open(path)?;
-    io::Read::read_to_end(&mut io::Read::take(file, MAX_BYTES as u64 + 1), &mut bytes)?;
+    let limit = MAX_BYTES as u64 + 1;
+    std::fs::File::open(path)
+        .and_then(|file| io::Read::read_to_end(&mut io::Read::take(file, limit), &mut bytes))
+        .map_err(|source| Error::Unreadable { path: path.display().to_string(), source })?;
     Ok(bytes)
 }
 

@@ -1,5 +1,8 @@
 //! The one way in for a configuration: bytes to findings, policy and plan.
 
+pub mod fix;
+pub mod fleet;
+
 use crate::{
     address::Date,
     config::{
@@ -34,8 +37,8 @@ pub struct Compiled {
     pub findings: Vec<Diagnostic>,
     /// What only the host can answer, when it was not given.
     pub unjudged: Vec<Unjudged>,
-    /// How many listeners it has, as far as they could be read.
-    pub listeners: usize,
+    /// The names of its listeners, as far as they could be read, in the order of the file.
+    pub listeners: Vec<String>,
     /// What it means; present unless a finding refuses the file.
     pub policy: Option<Policy>,
     /// The sockets it comes to; present when the policy is and the host was given.
@@ -67,7 +70,7 @@ pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
     diagnostic::sort(&mut findings);
     // Both sides of a listener can fail for one reason at one place.
     findings.dedup();
-    let listeners = policy.listeners.len();
+    let listeners = config.listeners.iter().map(|entry| entry.name.value.clone()).collect();
     let possible = !matches!(plan, Some(Err(_)));
     let fit = possible && !findings.iter().any(|finding| finding.level.refuses());
     bound(&mut findings);
@@ -95,9 +98,18 @@ fn bound(findings: &mut Vec<Diagnostic>) {
 /// [`Source`] that stands in for them.
 #[must_use]
 pub fn compile_bytes(shown: &str, bytes: &[u8], given: &Given<'_>) -> (Source, Compiled) {
+    read_bytes(shown, bytes, |source| compile(source, given))
+}
+
+/// The same, judged in another way.
+pub fn read_bytes(
+    shown: &str,
+    bytes: &[u8],
+    compile: impl FnOnce(&Source) -> Compiled,
+) -> (Source, Compiled) {
     match Source::from_bytes(shown, bytes) {
         Ok(source) => {
-            let compiled = compile(&source, given);
+            let compiled = compile(&source);
             (source, compiled)
         }
         Err(problem) => {

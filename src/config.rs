@@ -6,6 +6,7 @@
 pub mod code;
 pub mod later;
 pub mod leaf;
+pub mod schema;
 pub mod value;
 
 mod decode;
@@ -14,6 +15,7 @@ mod scalar;
 mod words;
 mod yaml;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::later::{
@@ -36,7 +38,7 @@ pub fn parse(source: &Source) -> (Option<Config>, Vec<Diagnostic>) {
 }
 
 /// A service file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Language version.
@@ -63,7 +65,7 @@ pub struct Config {
 }
 
 /// A named group of backends.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
     /// How a backend is picked: `round_robin` (default). The other ways do not work yet.
@@ -79,7 +81,7 @@ pub struct Upstream {
 }
 
 /// The long form of a backend; the short form is its address.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Backend {
     /// `IP:port`, or `IP` for the port that the client asked for. Names do not work yet.
@@ -104,7 +106,7 @@ impl LongForm for Backend {
 }
 
 /// How connections to backends are made.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Connect {
     /// Time for one attempt.
@@ -122,7 +124,7 @@ pub struct Connect {
 }
 
 /// One listener.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Listener {
     /// Why it exists.
@@ -160,7 +162,7 @@ pub struct Listener {
 }
 
 /// The long form of `forward`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// Path of a unix socket.
@@ -173,7 +175,7 @@ impl LongForm for Target {
 }
 
 /// The long form of `expose`: exactly one of its keys, or `v4` with `v6`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expose {
     /// `127.0.0.1` and `::1`.
@@ -220,7 +222,7 @@ impl LongForm for Expose {
 }
 
 /// A choice of address families.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Families {
     /// `v4`, `v6`.
@@ -228,7 +230,7 @@ pub struct Families {
 }
 
 /// Which address: exactly one of `subnet`, `address`, `interface`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// The one local address inside this block.
@@ -242,7 +244,7 @@ pub struct Place {
 }
 
 /// The addresses of an interface, by class.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Interface {
     /// Its name.
@@ -256,7 +258,7 @@ pub struct Interface {
 }
 
 /// A path socket.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Unix {
     /// Where.
@@ -270,7 +272,7 @@ pub struct Unix {
 }
 
 /// Who is served.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Clients {
     /// Names of networks, or blocks.
@@ -280,7 +282,7 @@ pub struct Clients {
 }
 
 /// Bounds on connections.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
     /// Sessions at a time, over all clients.
@@ -294,7 +296,7 @@ pub struct Limits {
 }
 
 /// Bounds in time.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {
     /// How long a session may go without a byte either way; `none` for no bound.
@@ -306,7 +308,7 @@ pub struct Timeouts {
 }
 
 /// The signature under a wide exposure.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
     /// Why.
@@ -323,7 +325,7 @@ pub struct Allow {
 }
 
 /// The process.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Runtime {
     /// `per_core` (default) or a number.
@@ -344,7 +346,7 @@ pub struct Runtime {
 }
 
 /// The long form of `access_log`; the short form is its `to`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccessLog {
     /// `text` (default) or `json`.

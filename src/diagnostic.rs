@@ -1,8 +1,18 @@
 //! A finding as plain data: code, level, message, where, and what to do. Rendering is below.
 
+pub mod baseline;
+pub mod github;
+pub mod gitlab;
 pub mod human;
 pub mod json;
+pub mod junit;
+pub mod report;
+pub mod sarif;
 pub(crate) mod text;
+
+mod fingerprint;
+mod harmless;
+mod pretty;
 
 use std::fmt;
 

@@ -1,8 +1,11 @@
 //! A host's addresses, links and limits as data, so that decisions about them are functions.
 
+pub mod file;
 pub mod live;
 
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 /// The first port that needs no privilege, where the host has not been told otherwise.
 pub const DEFAULT_UNPRIVILEGED_PORT_START: u16 = 1024;
@@ -14,7 +17,8 @@ pub const DEFAULT_EPHEMERAL_PORTS: (u16, u16) = (32_768, 60_999);
 pub const DEFAULT_MAX_BACKLOG: u32 = 4096;
 
 /// What a decision may know of a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Every address of every interface, in the kernel's order.
     pub addresses: Vec<HostAddress>,
@@ -40,7 +44,8 @@ pub struct Facts {
 }
 
 /// One address of one interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HostAddress {
     /// The address.
     pub address: IpAddr,
@@ -55,7 +60,8 @@ pub struct HostAddress {
 }
 
 /// One interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Link {
     /// The kernel's number.
     pub index: u32,

@@ -22,6 +22,10 @@ pub(super) enum Command {
     Plan(Plan),
     /// Explain a finding's code
     Explain(Explain),
+    /// Print this host's addresses and settings, for `check --facts` elsewhere
+    Facts,
+    /// Print the JSON Schema of the service file, for editors
+    Schema,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -52,17 +56,56 @@ pub(super) struct Check {
     /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+    /// A host to judge the files for, as `portcullis facts` prints it; several hosts may be given
+    #[arg(long, value_name = "HOST")]
+    pub(super) facts: Vec<PathBuf>,
+    /// Write findings to a file as well; may be given several times
+    #[arg(long, value_name = "FORMAT=PATH", value_parser = output)]
+    pub(super) out: Vec<Output>,
+    /// A report of earlier (`--format json`); what it has is not shown again
+    #[arg(long, value_name = "REPORT")]
+    pub(super) baseline: Option<PathBuf>,
     /// The least level that makes the exit code 1
     #[arg(long, value_enum, default_value_t = FailOn::Error)]
     pub(super) fail_on: FailOn,
+    /// Repair what has exactly one cure that changes nobody's reach, in the files themselves
+    #[arg(long)]
+    pub(super) fix: bool,
+    /// End with 0 where findings would make it 1
+    #[arg(long)]
+    pub(super) exit_zero: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
     /// For people
     Text,
     /// One JSON object
     Json,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// Annotations of a GitHub workflow, and the step's summary
+    Github,
+    /// A code quality report of GitLab
+    Gitlab,
+    /// JUnit XML, a case for every listener and group of rules
+    Junit,
+}
+
+/// A file that findings are written to.
+#[derive(Debug, Clone)]
+pub(super) struct Output {
+    pub(super) format: Format,
+    pub(super) path: PathBuf,
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    let (format, path) =
+        text.split_once('=').ok_or("write FORMAT=PATH, such as sarif=out.sarif")?;
+    if path.is_empty() {
+        return Err(format!("`{format}=` names no file"));
+    }
+    Ok(Output { format: Format::from_str(format, false)?, path: path.into() })
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -1,46 +1,87 @@
 //! `check FILE…`: everything that is wrong with files, without a host.
 
-use std::io::Write;
+mod baseline;
+mod fix;
+mod hosts;
+mod output;
 
-use super::{Error, Exit, Judged, args, judge, today, write_findings};
+use std::io::{self, Write};
+
+use super::{Error, Exit, Judged, args, judge_by, today};
 use crate::{
-    compile::Given,
-    diagnostic::{Code, Level, json},
+    compile::{Given, fleet::compile_for},
+    diagnostic::{
+        Code, Diagnostic, Level,
+        baseline::Hidden,
+        human,
+        report::{File, Page, Report},
+    },
     lint,
     policy::{Allow, Expiry, Policy},
+    source::Source,
 };
 
 pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Error> {
+    output::refuse_clashes(args)?;
     let given = Given { facts: None, today: today(), allow_port_zero: false };
-    let judged =
-        args.files.iter().map(|path| judge(path, &given)).collect::<Result<Vec<_>, _>>()?;
-    let fail_on = match args.fail_on {
-        args::FailOn::Error => Level::Error,
-        args::FailOn::Warn => Level::Warn,
-        args::FailOn::Info => Level::Info,
-    };
-    let mut findings = judged.iter().flat_map(|judged| &judged.compiled.findings);
-    let exit =
-        if findings.any(|finding| finding.level >= fail_on) { Exit::Findings } else { Exit::Ok };
-    match args.format {
-        args::Format::Text => text(out, &judged)?,
-        args::Format::Json => {
-            let files =
-                judged.iter().map(|judged| (&judged.source, judged.compiled.findings.as_slice()));
-            let name = |code: Code| lint::rule(code.0).map_or("", |rule| rule.name);
-            let report = json::report(exit as u8, &files.collect::<Vec<_>>(), name);
-            serde_json::to_writer_pretty(&mut *out, &report).map_err(std::io::Error::from)?;
-            writeln!(out)?;
-        }
+    let (hosts, others) = hosts::hosts(&args.facts)?;
+    let compile = |source: &Source| compile_for(source, &given, &hosts);
+    if args.fix {
+        args.files.iter().try_for_each(|path| fix::fix(path, &compile))?;
     }
+    let judged =
+        args.files.iter().map(|path| judge_by(path, compile)).collect::<Result<Vec<_>, _>>()?;
+    let rules = rules();
+    let mut report = report(args, &judged, &rules);
+    report.others = others;
+    if let Some(path) = &args.baseline {
+        baseline::hide(path, &mut report)?;
+    }
+    let fails = report.count(|level| level >= report.fail_on) > 0;
+    let exit = if fails && !args.exit_zero { Exit::Findings } else { Exit::Ok };
+    report.exit = exit as u8;
+    output::write(args, out, &report, &|out| text(out, &judged, &report))?;
     Ok(exit)
 }
 
-fn text(out: &mut dyn Write, judged: &[Judged]) -> Result<(), Error> {
-    for judged in judged {
-        write_findings(out, judged)?;
+fn report<'a>(args: &args::Check, judged: &'a [Judged], rules: &'a [Page]) -> Report<'a> {
+    let files = judged.iter().map(|Judged { input, source, compiled }| {
+        File::new(input.clone(), source, &compiled.listeners, &compiled.findings)
+    });
+    Report {
+        exit: Exit::Ok as u8,
+        fail_on: match args.fail_on {
+            args::FailOn::Error => Level::Error,
+            args::FailOn::Warn => Level::Warn,
+            args::FailOn::Info => Level::Info,
+        },
+        rules,
+        files: files.collect(),
+        others: Vec::new(),
+        hidden: None,
     }
-    for Judged { source, compiled } in judged {
+}
+
+/// Every rule as the formats show it.
+fn rules() -> Vec<Page> {
+    let page = |rule: &&lint::Rule| Page {
+        code: Code(rule.code),
+        name: rule.name,
+        level: rule.level,
+        group: rule.group.word(),
+        text: rule.page,
+    };
+    lint::ALL.iter().map(page).collect()
+}
+
+/// What people read. Colours pass through `out`, which knows whether they are wanted.
+fn text(out: &mut dyn Write, judged: &[Judged], report: &Report<'_>) -> io::Result<()> {
+    for file in &report.files {
+        let findings: Vec<Diagnostic> =
+            file.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
+        human::write(out, file.source, &findings, true)?;
+    }
+    for Judged { source, compiled, .. } in judged {
         if let Some(policy) = &compiled.policy {
             governance(out, source.path(), policy)?;
         }
@@ -53,25 +94,26 @@ fn text(out: &mut dyn Write, judged: &[Judged]) -> Result<(), Error> {
             )?;
         }
     }
-    let count = |level: fn(Level) -> bool| {
-        let findings = judged.iter().flat_map(|judged| &judged.compiled.findings);
-        findings.filter(|finding| level(finding.level)).count()
-    };
-    let listeners: usize = judged.iter().map(|judged| judged.compiled.listeners).sum();
+    if let Some(Hidden { hidden, forbidden, gone }) = report.hidden {
+        writeln!(out, "baseline: {} hidden, {gone} of it gone", number(hidden, "known finding"))?;
+        if forbidden > 0 {
+            writeln!(out, "baseline: {forbidden} stay, because what is forbidden is never hidden")?;
+        }
+    }
+    let listeners: usize = judged.iter().map(|judged| judged.compiled.listeners.len()).sum();
     writeln!(
         out,
         "check: {}, {} in {}; {}",
-        number(count(Level::refuses), "error"),
-        number(count(|level| level == Level::Warn), "warning"),
+        number(report.count(Level::refuses), "error"),
+        number(report.count(|level| level == Level::Warn), "warning"),
         number(judged.len(), "file"),
         number(listeners, "listener"),
-    )?;
-    Ok(())
+    )
 }
 
 /// Who signed for what is wide. Without a guardrail nobody but the file itself did, and that is
 /// said.
-fn governance(out: &mut dyn Write, path: &str, policy: &Policy) -> Result<(), Error> {
+fn governance(out: &mut dyn Write, path: &str, policy: &Policy) -> io::Result<()> {
     for listener in policy.listeners.values() {
         if let Some(allow) = &listener.allow {
             writeln!(

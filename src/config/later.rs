@@ -1,12 +1,13 @@
 //! The parts of the language that do not work yet. They are read, so that a file written for a
 //! later version is checked as far as it goes, and using one is a finding.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Duration, Each, Expose, Field, Form, LongForm, Spanned, Target};
 
 /// Active checks of a backend.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Health {
     /// By connecting.
@@ -22,7 +23,7 @@ pub struct Health {
 }
 
 /// A check by connecting: empty, or with words to exchange.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TcpCheck {
     /// What is sent.
@@ -32,7 +33,7 @@ pub struct TcpCheck {
 }
 
 /// Passive checks of a backend.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Eject {
     /// Failures to connect in a row.
@@ -42,7 +43,7 @@ pub struct Eject {
 }
 
 /// How a name is looked up.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Resolve {
     /// How often.
@@ -52,7 +53,7 @@ pub struct Resolve {
 }
 
 /// PROXY protocol from trusted senders.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptProxy {
     /// The blocks that are trusted.
@@ -62,7 +63,7 @@ pub struct AcceptProxy {
 }
 
 /// Limits of UDP sessions.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Udp {
     /// A session's end without a datagram either way.
@@ -76,7 +77,7 @@ pub struct Udp {
 }
 
 /// One branch by the TLS greeting.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
     /// Server names.
@@ -90,7 +91,7 @@ pub struct Route {
 }
 
 /// The long form of a route's `default`; the short form is `reject`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Otherwise {
     /// Where the connection goes.
@@ -103,7 +104,7 @@ impl LongForm for Otherwise {
 }
 
 /// TLS termination.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// Path of the certificate chain.
@@ -117,7 +118,7 @@ pub struct Tls {
 }
 
 /// A socket passed in.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Inherited {
     /// Its name in `LISTEN_FDNAMES`.
@@ -127,7 +128,7 @@ pub struct Inherited {
 }
 
 /// The admin socket.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Admin {
     /// Its path.
@@ -137,7 +138,7 @@ pub struct Admin {
 }
 
 /// A suppression.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
     /// The rule.
@@ -153,7 +154,7 @@ pub struct Expect {
 }
 
 /// A claim to be proved.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Claim {
     /// What it claims, in words.
@@ -167,7 +168,7 @@ pub struct Claim {
 }
 
 /// The far end of a claim: one of its keys.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Destination {
     /// A group of backends.

@@ -7,21 +7,21 @@ use crate::diagnostic::{
 };
 
 /// The words of one key.
-struct Choice {
-    key: &'static str,
+pub(super) struct Choice {
+    pub(super) key: &'static str,
     /// What it may be, the default first.
-    works: &'static [&'static str],
+    pub(super) works: &'static [&'static str],
     /// What is part of the language but does not work yet.
-    later: &'static [&'static str],
+    pub(super) later: &'static [&'static str],
 }
 
-const BALANCE: Choice = Choice {
+pub(super) const BALANCE: Choice = Choice {
     key: "balance",
     works: &["round_robin"],
     later: &["least_connections", "random", "source_hash"],
 };
-const PROTOCOL: Choice = Choice { key: "protocol", works: &["tcp"], later: &["udp"] };
-const SERVE: Choice = Choice { key: "serve", works: &["status"], later: &["metrics"] };
+pub(super) const PROTOCOL: Choice = Choice { key: "protocol", works: &["tcp"], later: &["udp"] };
+pub(super) const SERVE: Choice = Choice { key: "serve", works: &["status"], later: &["metrics"] };
 
 /// Leaves only words that work; any other is reported and becomes [`Field::Bad`].
 pub(super) fn check(config: &mut Config, findings: &Findings) {

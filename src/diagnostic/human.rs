@@ -8,7 +8,10 @@ use std::{
 
 use annotate_snippets::{AnnotationKind, Element, Group, Level as Tone, Origin, Renderer, Snippet};
 
-use super::{Diagnostic, Label, Level};
+use super::{
+    Diagnostic, Label, Level,
+    harmless::{harmless, is_hostile, replace},
+};
 use crate::source::{Source, Span};
 
 /// How many lines may lie between two labels that are shown in one piece; the renderer folds them.
@@ -136,11 +139,6 @@ fn boundary(text: &str, byte: usize) -> usize {
     byte
 }
 
-/// Words for a terminal, on one line.
-fn harmless(text: &str) -> Cow<'_, str> {
-    replace(text, |character| is_hostile(character).then_some('\u{fffd}'))
-}
-
 /// A piece of source for a terminal. No replacement changes the length, so that spans still fit;
 /// the renderer replaces the ASCII control characters itself.
 fn printable(text: &str) -> Cow<'_, str> {
@@ -153,24 +151,6 @@ fn printable(text: &str) -> Cow<'_, str> {
         };
         is_hostile(character).then_some(stand_in)
     })
-}
-
-/// Characters that move the cursor, colour the screen, or reorder or hide what stands beside them.
-fn is_hostile(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
-}
-
-fn replace(text: &str, stand_in: impl Fn(char) -> Option<char>) -> Cow<'_, str> {
-    if text.chars().all(|character| stand_in(character).is_none()) {
-        return Cow::Borrowed(text);
-    }
-    Cow::Owned(text.chars().map(|character| stand_in(character).unwrap_or(character)).collect())
 }
 
 #[cfg(test)]

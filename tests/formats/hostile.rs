@@ -1,0 +1,160 @@
+//! Words from a file, from its path, from anywhere: they stay words in every format.
+
+use portcullis::{
+    diagnostic::{
+        Code, Diagnostic, Level, github, gitlab, human, json, junit,
+        report::{File, Input, Page, Report},
+        sarif,
+    },
+    source::{Source, Span},
+};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use super::assert_is_sarif;
+
+const RULES: [Page; 1] = [Page {
+    code: Code("PC0101"),
+    name: "any-bind-not-granted",
+    level: Level::Forbid,
+    group: "exposure",
+    text: "## What it does\n\nReports something.\n",
+}];
+
+/// Pieces that mean something to somebody.
+const PIECES: [&str; 22] = [
+    "\n::error file=x::forged",
+    "\r::stop-commands::x",
+    "%0A::error::x",
+    "\u{1b}[2J",
+    "\u{1b}]8;;http://x\u{7}",
+    "](http://example.com)",
+    "![x](http://example.com/x.png)",
+    "<script>",
+    "</failure><testcase/>",
+    "]]>",
+    "<!--",
+    "&lt;",
+    "\"",
+    "'",
+    "|",
+    "`",
+    "@someone",
+    "#1",
+    "\u{202e}",
+    "\u{0}",
+    "\u{ffff}",
+    ",line=1::x",
+];
+
+/// A text that tries to be more than one.
+fn hostile() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(&PIECES[..]).prop_map(str::to_owned),
+        ".{0,4}".prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+fn finding() -> impl Strategy<Value = Diagnostic> {
+    let level = prop::sample::select(vec![Level::Info, Level::Warn, Level::Error, Level::Forbid]);
+    (level, hostile(), hostile(), hostile(), hostile(), hostile()).prop_map(
+        |(level, message, label, note, help, listener)| {
+            Diagnostic::error(Code("PC0101"), Span::new(0..4), message)
+                .level(level)
+                .label(label.clone())
+                .related(Span::new(2..4), label)
+                .note(note)
+                .help(help)
+                .listener(listener)
+        },
+    )
+}
+
+/// The output of every format, and of the step's summary.
+fn written(path: &str, findings: &[Diagnostic]) -> Vec<(&'static str, String)> {
+    let source = Source::from_bytes(path, b"web: 1\n").unwrap();
+    let listeners: Vec<_> = findings.iter().filter_map(|it| it.listener.clone()).collect();
+    let input = Input::new("service", path, b"web: 1\n");
+    let report = Report {
+        exit: 1,
+        fail_on: Level::Error,
+        rules: &RULES,
+        files: vec![File::new(input, &source, &listeners, findings)],
+        others: Vec::new(),
+        hidden: None,
+    };
+    type Write<'a> = &'a dyn Fn(&mut dyn std::io::Write) -> std::io::Result<()>;
+    let formats: [(&str, Write<'_>); 7] = [
+        ("text", &|out| human::write(out, &source, findings, false)),
+        ("json", &|out| json::write(out, &report)),
+        ("sarif", &|out| sarif::write(out, &report)),
+        ("github", &|out| github::write(out, &report, true)),
+        ("gitlab", &|out| gitlab::write(out, &report)),
+        ("junit", &|out| junit::write(out, &report)),
+        ("summary", &|out| github::summary(out, &report)),
+    ];
+    let text = |(name, write): &(&'static str, Write<'_>)| {
+        let mut out = Vec::new();
+        write(&mut out).unwrap();
+        (*name, String::from_utf8(out).unwrap())
+    };
+    formats.iter().map(text).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn words_cannot_forge_annotations_terminal_escapes_or_markup(
+        path in hostile(),
+        findings in prop::collection::vec(finding(), 1..5),
+    ) {
+        // No path has a NUL, and a message always says something.
+        let path = format!("dir/{}", path.replace('\0', ""));
+        for (format, out) in written(&path, &findings) {
+            for character in out.chars() {
+                prop_assert!(character == '\n' || !character.is_control(), "{format}: {out:?}");
+            }
+            match format {
+                "github" => {
+                    prop_assert_eq!(out.lines().count(), findings.len());
+                    for line in out.lines() {
+                        let word = line.strip_prefix("::").and_then(|it| it.split(' ').next());
+                        let known = ["error", "warning", "notice"];
+                        prop_assert!(known.contains(&word.unwrap_or_default()), "{line}");
+                        prop_assert!(line.contains(",line=1,col=1,endLine=1,title=PC0101 "), "{line}");
+                    }
+                }
+                "json" | "gitlab" => {
+                    serde_json::from_str::<Value>(&out).unwrap();
+                }
+                "sarif" => {
+                    let document: Value = serde_json::from_str(&out).unwrap();
+                    assert_is_sarif(&document);
+                    for result in document["runs"][0]["results"].as_array().unwrap() {
+                        let words = [&result["message"], &result["relatedLocations"][0]["message"]];
+                        prop_assert!(words.iter().all(|it| !it.to_string().contains("](")));
+                    }
+                }
+                "junit" => {
+                    let tags = ["?xml ", "testsuite", "/testsuite", "testcase ", "/testcase>",
+                        "failure ", "/failure>", "system-out>", "/system-out>"];
+                    for after in out.split('<').skip(1) {
+                        prop_assert!(tags.iter().any(|tag| after.starts_with(tag)), "{out}");
+                    }
+                    prop_assert!(!out.contains("]]>"), "{out}");
+                }
+                "summary" => {
+                    let rows = out.lines().filter(|line| line.starts_with("| ")).count();
+                    prop_assert_eq!(rows, findings.len() + 1, "{}", out);
+                    prop_assert!(!out.contains("](") && !out.contains("<script"), "{out}");
+                }
+                _ => {
+                    let titles = out.lines().filter(|line| line.contains("[PC0101]: "));
+                    prop_assert_eq!(titles.count(), findings.len(), "{}", out);
+                }
+            }
+        }
+    }
+}
