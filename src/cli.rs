@@ -2,11 +2,13 @@
 
 mod args;
 mod check;
+mod diff;
 mod explain;
 mod facts;
 mod plan;
 mod run;
 mod schema;
+mod show;
 mod table;
 mod whole_file;
 
@@ -124,6 +126,8 @@ pub fn main() -> ExitCode {
     let mut out = UntilClosed(anstream::AutoStream::auto(io::stdout().lock()));
     let result = match args.command {
         args::Command::Check(args) => check::check(&args, &mut out),
+        args::Command::Diff(args) => diff::diff(&args, &mut out),
+        args::Command::Show(args) => show::show(&args, &mut out),
         args::Command::Plan(args) => plan::plan(&args, &mut out),
         args::Command::Explain(args) => explain::explain(&args, &mut out),
         args::Command::Facts => facts::facts(&mut out),

@@ -6,7 +6,7 @@ pub mod fleet;
 use crate::{
     address::Date,
     config::{
-        self, MAX_FINDINGS,
+        self, Config, MAX_FINDINGS,
         code::{LIMIT_EXCEEDED, YAML_SYNTAX},
     },
     diagnostic::{self, Diagnostic},
@@ -43,6 +43,33 @@ pub struct Compiled {
     pub policy: Option<Policy>,
     /// The sockets it comes to; present when the policy is and the host was given.
     pub plan: Option<Plan>,
+}
+
+/// What a file says, whether or not the rules would let it run.
+#[derive(Debug)]
+pub struct Reading {
+    /// What was written.
+    pub config: Config,
+    /// What it means.
+    pub policy: Policy,
+}
+
+/// Reads a file to compare or show it: a file that breaks a rule has a meaning all the same, and
+/// that is what a reviewer has to see.
+///
+/// # Errors
+/// The findings for which the file has no meaning.
+pub fn read(source: &Source) -> Result<Reading, Vec<Diagnostic>> {
+    let (config, mut findings) = config::parse(source);
+    let Some(config) = config else { return Err(findings) };
+    let (policy, unresolved) = policy::resolve::resolve(&config);
+    findings.extend(unresolved);
+    if findings.iter().any(|finding| finding.level.refuses()) {
+        diagnostic::sort(&mut findings);
+        bound(&mut findings);
+        return Err(findings);
+    }
+    Ok(Reading { config, policy })
 }
 
 /// Judges a file.

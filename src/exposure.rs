@@ -3,9 +3,18 @@
 //! Rules ask questions of these sets and never compare text. An address that only the host can tell
 //! stays a symbol with its bounds, and a question about it is answered yes, no or perhaps.
 
+pub mod assumption;
+pub mod by_port;
+pub mod diff;
+pub mod flows;
+pub mod local;
+pub mod matrix;
 pub mod overlap;
+pub mod reach;
 pub mod sensitive;
 pub mod taker;
+pub mod vantage;
+pub mod witness;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 

@@ -44,6 +44,7 @@ pub mod plan;
 pub mod exposure;
 
 pub mod lint;
+pub mod review;
 
 pub mod compile;
 pub mod telemetry;

@@ -245,6 +245,35 @@ pub enum Expiry {
     Malformed,
 }
 
+impl Listener {
+    /// Whether the language wants a signature under where it listens: it does for what is public,
+    /// and for every address.
+    #[must_use]
+    pub fn needs_allow(&self) -> bool {
+        let Expose::Ip(sides) = &self.expose else { return false };
+        sides.iter().any(|side| match &side.place {
+            Place::Any => true,
+            Place::Loopback => false,
+            Place::Subnet { class, .. }
+            | Place::Address { class, .. }
+            | Place::OneOf { class, .. } => *class == Class::Public,
+            Place::Interface { classes, .. } => classes.contains(&Class::Public),
+        })
+    }
+}
+
+impl Expiry {
+    /// Whether a signature still holds on this day.
+    #[must_use]
+    pub fn holds_on(&self, today: Date) -> bool {
+        match self {
+            Self::Never => true,
+            Self::On(last) => today <= *last,
+            Self::Malformed => false,
+        }
+    }
+}
+
 /// What happens to a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["policy"],
     &["plan", "balance", "admit"],
     &["exposure"],
-    &["lint"],
+    &["lint", "review"],
     &["compile", "telemetry"],
     &["relay"],
     &["runtime"],

@@ -7,6 +7,7 @@ mod bind;
 mod cli;
 mod fix;
 mod formats;
+mod handed_out;
 mod hosts;
 mod limits;
 mod narrow;

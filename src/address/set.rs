@@ -62,6 +62,29 @@ impl AddressSet {
         Self { v4: join(&self.v4, &other.v4), v6: join(&self.v6, &other.v6) }
     }
 
+    /// What is in any of them.
+    #[must_use]
+    pub fn union_of<'a>(sets: impl IntoIterator<Item = &'a Self>) -> Self {
+        let (mut v4, mut v6) = (Intervals::new(), Intervals::new());
+        for set in sets {
+            v4.extend(&set.v4);
+            v6.extend(&set.v6);
+        }
+        Self { v4: normal(v4), v6: normal(v6) }
+    }
+
+    /// Its IPv4 addresses.
+    #[must_use]
+    pub fn v4(&self) -> Self {
+        Self { v4: self.v4.clone(), v6: Intervals::new() }
+    }
+
+    /// Its IPv6 addresses.
+    #[must_use]
+    pub fn v6(&self) -> Self {
+        Self { v4: Intervals::new(), v6: self.v6.clone() }
+    }
+
     /// What is in both.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {

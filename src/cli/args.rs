@@ -18,6 +18,10 @@ pub(super) enum Command {
     Run(Run),
     /// Say everything that is wrong with files; needs no root, network or host
     Check(Check),
+    /// Say what a change makes reachable, from where, and to which backend
+    Diff(Diff),
+    /// Show who can reach what, as a table or a picture
+    Show(Show),
     /// List the exact sockets of a file on this host, and what a reload would do
     Plan(Plan),
     /// Explain a finding's code
@@ -116,6 +120,56 @@ pub(super) enum FailOn {
     Warn,
     /// Everything
     Info,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Diff {
+    /// The file that is in force and the one that is proposed; with `--git` the latter alone
+    #[arg(required = true, num_args = 1..=2, value_names = ["OLD", "NEW"])]
+    pub(super) files: Vec<PathBuf>,
+    /// Read the old file from this revision of the repository that the file is in
+    #[arg(long, value_name = "REV")]
+    pub(super) git: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
+    pub(super) format: DiffFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum DiffFormat {
+    /// For people
+    Text,
+    /// For a comment under a pull request; of bounded size
+    Markdown,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Show {
+    /// The service file
+    pub(super) file: PathBuf,
+    /// A file that is in force: what is new is marked
+    #[arg(long, value_name = "OLD")]
+    pub(super) against: Option<PathBuf>,
+    /// What these clients reach, a block or an address
+    #[arg(long, value_name = "CIDR")]
+    pub(super) from: Option<String>,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = ShowFormat::Text)]
+    pub(super) format: ShowFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum ShowFormat {
+    /// A table
+    Text,
+    /// One JSON object
+    Json,
+    /// A flow chart for pages that draw Mermaid
+    Mermaid,
+    /// A picture
+    Svg,
 }
 
 #[derive(Debug, ClapArgs)]

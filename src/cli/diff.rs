@@ -1,0 +1,165 @@
+//! `diff OLD NEW`: what became reachable, from where, to which backend.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read as _, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use super::{Error, Exit, args, read, today};
+use crate::{
+    compile::{self, Reading},
+    diagnostic::{Diagnostic, human},
+    review::{self, Review, Version, json, markdown},
+    source::{MAX_BYTES, Source},
+};
+
+pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error> {
+    let pair = match (args.git.as_deref(), args.files.as_slice()) {
+        (Some(revision), [file]) => Pair::of_git(revision, file)?,
+        (None, [old, new]) => Pair::of_files(old, new)?,
+        (Some(_), _) => return Err(Error::Usage("`diff --git REV` takes one file".to_owned())),
+        (None, _) => {
+            return Err(Error::Usage("`diff` takes two files, or `--git REV` and one".to_owned()));
+        }
+    };
+    let Some((old, new)) = pair.versions()? else { return Ok(Exit::CannotJudge) };
+    let review = Review::of(old, new, &[], today());
+    let exit = if review.passes() { Exit::Ok } else { Exit::Findings };
+    match args.format {
+        args::DiffFormat::Text => write!(out, "{}", review::text::render(&review))?,
+        args::DiffFormat::Markdown => write!(out, "{}", markdown::render(&review))?,
+        args::DiffFormat::Json => {
+            serde_json::to_writer_pretty(&mut *out, &json::report(&review, exit as u8))
+                .map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    Ok(exit)
+}
+
+/// Two files that are held against one another, read as far as they can be.
+pub(super) struct Pair {
+    /// None if there was no such file.
+    old: Option<Text>,
+    new: Text,
+}
+
+/// The text of a file, and what it means or why it means nothing.
+struct Text {
+    source: Source,
+    meaning: Result<Reading, Vec<Diagnostic>>,
+}
+
+impl Pair {
+    /// Two files on this machine.
+    pub(super) fn of_files(old: &Path, new: &Path) -> Result<Self, Error> {
+        Ok(Self { old: Some(of_file(old)?), new: of_file(new)? })
+    }
+
+    /// A file as it was in a revision, and as it is.
+    fn of_git(revision: &str, file: &Path) -> Result<Self, Error> {
+        Ok(Self { old: of_git(revision, file)?, new: of_file(file)? })
+    }
+
+    /// Both, if both have a meaning; else says of each that has none why.
+    pub(super) fn versions(&self) -> Result<Option<Versions<'_>>, Error> {
+        let mut judged = true;
+        for text in self.old.iter().chain([&self.new]) {
+            if let Err(findings) = &text.meaning {
+                let mut errors = anstream::stderr();
+                human::write(&mut errors, &text.source, findings, true)?;
+                let path = text.source.path().escape_debug();
+                writeln!(errors, "error: cannot judge `{path}`: it has no meaning to compare")?;
+                judged = false;
+            }
+        }
+        let old = self.old.as_ref().and_then(Text::version);
+        Ok(judged.then(|| (old, self.new.version())))
+    }
+}
+
+/// The old file, if there was one, and the new one.
+type Versions<'a> = (Option<Version<'a>>, Option<Version<'a>>);
+
+impl Text {
+    fn version(&self) -> Option<Version<'_>> {
+        let Reading { config, policy } = self.meaning.as_ref().ok()?;
+        Some(Version { source: &self.source, config, policy })
+    }
+}
+
+/// A file on this machine.
+fn of_file(path: &Path) -> Result<Text, Error> {
+    text(&path.display().to_string(), &read(path)?)
+}
+
+/// A file as it was in a revision; none if it was not there.
+fn of_git(revision: &str, path: &Path) -> Result<Option<Text>, Error> {
+    let failed =
+        |source| Error::Unreadable { path: format!("{revision}:{}", path.display()), source };
+    if revision.starts_with('-') || revision.contains(':') {
+        return Err(Error::Usage("a revision neither begins with `-` nor contains `:`".to_owned()));
+    }
+    let name = path
+        .file_name()
+        .ok_or_else(|| Error::Usage("`diff --git` takes the path of a file".to_owned()))?;
+    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let mut object = OsString::from(format!("{revision}:./"));
+    object.push(name);
+    let exists = |what: &std::ffi::OsStr| {
+        let mut git = git(folder);
+        git.args(["cat-file", "-e"]).arg(what);
+        git.status().map(|status| status.success())
+    };
+    if !exists(format!("{revision}^{{commit}}").as_ref()).map_err(failed)? {
+        return Err(failed(io::Error::other("git knows no such revision here")));
+    }
+    if !exists(&object).map_err(failed)? {
+        return Ok(None);
+    }
+    let bytes = blob(folder, &object).map_err(failed)?;
+    text(&format!("{revision}:{}", path.display()), &bytes).map(Some)
+}
+
+/// The bytes of an object, and no more of them than could be judged.
+fn blob(folder: &Path, object: &std::ffi::OsStr) -> io::Result<Vec<u8>> {
+    let mut git = git(folder);
+    let mut child = git.args(["cat-file", "blob"]).arg(object).stdout(Stdio::piped()).spawn()?;
+    let mut bytes = Vec::new();
+    if let Some(pipe) = child.stdout.take() {
+        pipe.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    }
+    // The pipe is closed, so git ends even if it had more to say; then there is too much in any
+    // case.
+    let status = child.wait()?;
+    if status.success() || bytes.len() > MAX_BYTES {
+        Ok(bytes)
+    } else {
+        Err(io::Error::other("git could not read it"))
+    }
+}
+
+fn git(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    git
+}
+
+fn text(path: &str, bytes: &[u8]) -> Result<Text, Error> {
+    match Source::from_bytes(path, bytes) {
+        Ok(source) => {
+            let meaning = compile::read(&source);
+            Ok(Text { source, meaning })
+        }
+        Err(problem) => {
+            let finding = compile::unreadable(&problem);
+            Err(Error::Unreadable {
+                path: path.to_owned(),
+                source: io::Error::other(finding.message),
+            })
+        }
+    }
+}

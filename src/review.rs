@@ -1,0 +1,111 @@
+//! What a reviewer reads: a difference or a policy as text, Markdown, JSON or a picture. Pure: data
+//! in, text out.
+//!
+//! Names, reasons and paths come from a file that its author controls. Nothing of them reaches an
+//! output unescaped.
+
+pub mod entry;
+pub mod escape;
+pub mod from;
+pub mod grid;
+pub mod json;
+pub mod markdown;
+pub mod mermaid;
+pub mod svg;
+pub mod text;
+
+use crate::{
+    address::Date,
+    config::Config,
+    exposure::{
+        Exposure,
+        diff::{Diff, Effect, diff},
+        matrix::Matrix,
+        reach::Reach,
+    },
+    policy::Policy,
+    source::Source,
+};
+
+/// One file under review.
+#[derive(Debug, Clone, Copy)]
+pub struct Version<'a> {
+    /// Its text, to tell lines.
+    pub source: &'a Source,
+    /// What was written, to tell places.
+    pub config: &'a Config,
+    /// What it means.
+    pub policy: &'a Policy,
+}
+
+/// Two files, what lies between them, and all that is to be said with it.
+#[derive(Debug)]
+pub struct Review<'a> {
+    /// The file that is in force; none if there was none.
+    pub old: Option<Version<'a>>,
+    /// The file that is proposed; none if it is taken away.
+    pub new: Option<Version<'a>>,
+    /// What changes.
+    pub diff: Diff,
+    /// Who reaches what afterwards, with what grew.
+    pub matrix: Matrix,
+    /// What each proposed listener's bound rests on.
+    pub reach: Reach,
+    /// Changes of who may approve what, one line each; they never pass in silence.
+    pub governance: &'a [String],
+    /// The day on which signatures are held against their expiry.
+    pub today: Date,
+}
+
+impl<'a> Review<'a> {
+    /// Compares two files.
+    #[must_use]
+    pub fn of(
+        old: Option<Version<'a>>,
+        new: Option<Version<'a>>,
+        governance: &'a [String],
+        today: Date,
+    ) -> Self {
+        let nothing = Policy::default();
+        let policy = |version: Option<Version<'a>>| version.map(|version| version.policy);
+        let (before, after) = (policy(old).unwrap_or(&nothing), policy(new).unwrap_or(&nothing));
+        let reach = |policy: &Policy| Reach::of(policy, &Exposure::of(policy, None));
+        let (was, is) = (reach(before), reach(after));
+        let matrix = Matrix::of(after, &is).since(&Matrix::of(before, &was));
+        let diff = diff((before, &was), (after, &is));
+        Self { old, new, diff, matrix, reach: is, governance, today }
+    }
+
+    /// Whether it needs nobody's approval.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        self.diff.effect().passes() && self.governance.is_empty()
+    }
+
+    /// `1 widening, 2 narrowing`, the worst first.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut words = Vec::new();
+        for effect in WORST_FIRST {
+            let changes = self.diff.changes.iter();
+            let count = changes.filter(|change| change.effect == effect).count();
+            if count > 0 {
+                words.push(format!("{count} {}", effect.word()));
+            }
+        }
+        if !self.governance.is_empty() {
+            words.push(format!("{} governance", self.governance.len()));
+        }
+        if words.is_empty() { "no change".to_owned() } else { words.join(", ") }
+    }
+}
+
+const WORST_FIRST: [Effect; 7] = [
+    Effect::Widening,
+    Effect::Mixed,
+    Effect::Unknown,
+    Effect::Retarget,
+    Effect::Weakening,
+    Effect::Narrowing,
+    Effect::Neutral,
+];

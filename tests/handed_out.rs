@@ -1,0 +1,82 @@
+//! What the project hands to other repositories works as it is handed out: the action, the hooks,
+//! the example.
+
+use std::{fs, path::Path, process::Command};
+
+use serde_json::Value;
+
+use crate::support::{Ended, ServiceFile};
+
+const GOOD: &str = "\
+portcullis: 1
+listeners:
+  web:
+    purpose: a test
+    expose: loopback
+    port: 8080
+    forward: 127.0.0.1:3000
+";
+
+fn yaml(path: &str) -> Value {
+    serde_yaml::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Runs the action's step as a runner does.
+fn step(file: &ServiceFile, inputs: &[(&str, &str)]) -> Ended {
+    let action = yaml("packaging/action/action.yml");
+    let step = &action["runs"]["steps"][1];
+    assert_eq!(step["name"], "Check");
+    let program = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().unwrap();
+    let mut command = Command::new("bash");
+    command.args(["--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"].as_str().unwrap()]);
+    let path = format!("{}:/usr/bin:/bin", program.display());
+    command.env_clear().env("PATH", path).current_dir(file.folder());
+    for (name, from) in step["env"].as_object().unwrap() {
+        let input =
+            from.as_str().unwrap().trim_start_matches("${{ inputs.").trim_end_matches(" }}");
+        let given = inputs.iter().find(|(name, _)| *name == input).map(|(_, value)| *value);
+        let default = action["inputs"][input]["default"].as_str().unwrap_or_default();
+        command.env(name, given.unwrap_or(default));
+    }
+    Ended::of(command)
+}
+
+#[test]
+fn the_action_annotates_and_ends_as_the_check_does() {
+    let file = ServiceFile::new(GOOD);
+    let path = file.path().to_str().unwrap();
+    let clean = step(&file, &[("files", path)]);
+    assert_eq!((clean.code, clean.out.as_str(), clean.err.as_str()), (Some(0), "", ""));
+    fs::write(file.path(), GOOD.replace("loopback", "localhost")).unwrap();
+    let two = format!("{path}\n\n{path}\n");
+    let bad = step(&file, &[("files", &two), ("sarif", "a b.sarif")]);
+    assert_eq!((bad.code, bad.out.lines().count()), (Some(1), 2), "{}", bad.err);
+    assert!(bad.out.starts_with("::error file="), "{}", bad.out);
+    assert!(file.beside("a b.sarif").exists());
+}
+
+#[test]
+fn inputs_of_the_action_are_words_and_no_script() {
+    let file = ServiceFile::new(GOOD);
+    for input in
+        ["$(touch forged)", "`touch forged`", "a; touch forged", "--fix", "\"; touch forged; \""]
+    {
+        assert_eq!(step(&file, &[("files", input)]).code, Some(3), "{input}");
+    }
+    assert_eq!(step(&file, &[("files", "")]).code, Some(2));
+    assert!(!file.beside("forged").exists());
+}
+
+#[test]
+fn every_hook_is_a_command_that_the_program_has() {
+    let hooks = yaml(".pre-commit-hooks.yaml");
+    let hooks = hooks.as_array().unwrap();
+    assert!(!hooks.is_empty());
+    for hook in hooks {
+        let file = ServiceFile::new(GOOD);
+        let mut words = hook["entry"].as_str().unwrap().split(' ');
+        assert_eq!(words.next(), Some("portcullis"));
+        let path = file.path().to_str().unwrap();
+        assert_eq!(Ended::with(words.chain([path])).code, Some(0), "{hook}");
+    }
+}
