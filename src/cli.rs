@@ -5,6 +5,7 @@ mod check;
 mod diff;
 mod explain;
 mod facts;
+mod governed;
 mod plan;
 mod run;
 mod schema;
@@ -26,7 +27,7 @@ use crate::{
     diagnostic::{baseline, human, report::Input},
     facts::{Facts, file},
     source::{MAX_BYTES, Source},
-    supervisor::{Failure, today},
+    supervisor::{Failure, guardrails::Unread, today},
 };
 
 /// How a command ended, as scripts see it.
@@ -86,6 +87,9 @@ enum Error {
     /// The host could not be asked.
     #[error("cannot read this host's addresses")]
     Host(#[source] io::Error),
+    /// A guardrail could not be read.
+    #[error(transparent)]
+    Ungoverned(#[from] Unread),
     /// There is no such rule.
     #[error("there is no rule `{0}`; `portcullis explain` lists them all")]
     NoRule(String),
@@ -103,11 +107,12 @@ impl Error {
             Self::Unreadable { .. }
             | Self::Baseline { .. }
             | Self::Facts { .. }
-            | Self::Host(_) => Exit::CannotJudge,
+            | Self::Host(_)
+            | Self::Ungoverned(_) => Exit::CannotJudge,
             Self::NoRule(_) | Self::Usage(_) => Exit::Usage,
             Self::Unwritable { .. } => Exit::Failed,
             Self::Start(Failure::Refused) => Exit::Findings,
-            Self::Start(Failure::Unreadable { .. }) => Exit::CannotJudge,
+            Self::Start(Failure::Unreadable { .. } | Failure::Ungoverned(_)) => Exit::CannotJudge,
             Self::Start(Failure::Unbound | Failure::SetUp { .. }) => Exit::Failed,
             Self::Output(_) => Exit::Failed,
         }

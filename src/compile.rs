@@ -10,11 +10,11 @@ use crate::{
         code::{LIMIT_EXCEEDED, YAML_SYNTAX},
     },
     diagnostic::{self, Diagnostic},
-    exposure::Exposure,
+    exposure::{Exposure, leave::Leaves},
     facts::Facts,
-    lint::{self, Context, Host, Unjudged},
+    lint::{self, Approval, Context, Host, Suppressed, Unjudged},
     plan::{self, Plan},
-    policy::{self, Policy},
+    policy::{self, Policy, governance::GuardrailFile},
     source::{MAX_BYTES, Problem, Source, Unreadable},
 };
 
@@ -24,6 +24,11 @@ pub struct Given<'a> {
     /// The host, where it is known. Without it the check is static and says what it could not
     /// judge.
     pub facts: Option<&'a Facts>,
+    /// The limits that others set; each has to be satisfied. See [`guardrail`].
+    pub guardrails: &'a [GuardrailFile],
+    /// What runs, when a change of it is judged: an exception that has ended since does not refuse
+    /// it.
+    pub running: Option<&'a Policy>,
     /// The day, UTC, on which signatures are held against their expiry.
     pub today: Date,
     /// Whether port 0 may be asked for: only tests do.
@@ -35,6 +40,13 @@ pub struct Given<'a> {
 pub struct Compiled {
     /// Everything that is wrong with it, by position.
     pub findings: Vec<Diagnostic>,
+    /// Everything that is wrong with each of the guardrails, by position: in itself, and beside
+    /// this file.
+    pub of_guardrails: Vec<Vec<Diagnostic>>,
+    /// What is wrong with it and was expected to be.
+    pub suppressed: Vec<Suppressed>,
+    /// Which grant of which guardrail lets what pass.
+    pub approvals: Vec<Approval>,
     /// What only the host can answer, when it was not given.
     pub unjudged: Vec<Unjudged>,
     /// The names of its listeners, as far as they could be read, in the order of the file.
@@ -76,8 +88,13 @@ pub fn read(source: &Source) -> Result<Reading, Vec<Diagnostic>> {
 #[must_use]
 pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
     let (config, mut findings) = config::parse(source);
-    let Some(config) = config else { return Compiled { findings, ..Compiled::default() } };
+    let Some(config) = config else {
+        let of_guardrails = given.guardrails.iter().map(|file| file.findings.clone()).collect();
+        return Compiled { findings, of_guardrails, ..Compiled::default() };
+    };
     let (policy, unresolved) = policy::resolve::resolve(&config);
+    findings.extend(unresolved);
+    let (claims, unresolved) = policy::resolve::claims(&config);
     findings.extend(unresolved);
     let plan = given.facts.map(|facts| plan::build::build(&policy, facts));
     let host = given
@@ -85,28 +102,55 @@ pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
         .zip(plan.as_ref())
         .map(|(facts, plan)| Host { facts, plan: plan.as_ref().map_err(Vec::as_slice) });
     let exposure = Exposure::of(&policy, host.and_then(|host| host.plan.ok()));
+    let leaves = Leaves::of(&policy, &exposure, given.guardrails, given.today);
     let verdict = lint::check(&Context {
         config: &config,
         policy: &policy,
         exposure: &exposure,
+        claims: &claims,
+        guardrails: given.guardrails,
+        leaves: &leaves,
+        running: given.running,
         host,
         today: given.today,
         allow_port_zero: given.allow_port_zero,
     });
     findings.extend(verdict.findings);
+    lint::raise(&mut findings, given.guardrails);
     diagnostic::sort(&mut findings);
     // Both sides of a listener can fail for one reason at one place.
     findings.dedup();
+    let mut of_guardrails = verdict.of_guardrails;
+    for (findings, file) in of_guardrails.iter_mut().zip(given.guardrails) {
+        findings.extend(file.findings.iter().cloned());
+        diagnostic::sort(findings);
+    }
     let listeners = config.listeners.iter().map(|entry| entry.name.value.clone()).collect();
     let possible = !matches!(plan, Some(Err(_)));
-    let fit = possible && !findings.iter().any(|finding| finding.level.refuses());
+    let mut all = findings.iter().chain(of_guardrails.iter().flatten());
+    let fit = possible && !all.any(|finding| finding.level.refuses());
     bound(&mut findings);
     Compiled {
         findings,
+        of_guardrails,
+        suppressed: verdict.suppressed,
+        approvals: verdict.approvals,
         unjudged: verdict.unjudged,
         listeners,
         policy: fit.then_some(policy),
         plan: plan.and_then(Result::ok).filter(|_| fit),
+    }
+}
+
+/// Reads a guardrail, which is one whatever is wrong with it: a wrong one refuses every file.
+#[must_use]
+pub fn guardrail(path: &str, bytes: &[u8]) -> GuardrailFile {
+    match Source::from_bytes(path, bytes) {
+        Ok(source) => GuardrailFile::read(source),
+        Err(problem) => {
+            let finding = unreadable(&problem);
+            GuardrailFile::unreadable(problem.shown, finding)
+        }
     }
 }
 

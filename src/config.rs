@@ -3,7 +3,9 @@
 //! The types mirror the language page one to one. A key that is part of the language but does not
 //! work yet has the type [`NotYet`], so that using it is an error of its own and never ignored.
 
+pub mod claim;
 pub mod code;
+pub mod guardrail;
 pub mod later;
 pub mod leaf;
 pub mod schema;
@@ -18,12 +20,13 @@ mod yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::later::{
-    AcceptProxy, Admin, Claim, Eject, Expect, Health, Inherited, Resolve, Route, Tls, Udp,
+use self::{
+    claim::{Claim, Expect},
+    later::{AcceptProxy, Admin, Eject, Health, Inherited, Resolve, Route, Tls, Udp},
 };
 pub use self::{
     findings::MAX_FINDINGS,
-    leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, Words},
+    leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, TextOrList, Words},
     value::{Each, Entry, Field, Form, LongForm, NotYet, Spanned, Table},
     yaml::{MAX_DEPTH, MAX_NODES},
 };
@@ -59,9 +62,9 @@ pub struct Config {
     /// The process.
     pub runtime: Field<Runtime>,
     /// Suppressions.
-    pub expect: NotYet<Each<Expect>>,
+    pub expect: Field<Each<Spanned<Expect>>>,
     /// Claims to be proved.
-    pub tests: NotYet<Each<Claim>>,
+    pub tests: Field<Each<Spanned<Claim>>>,
 }
 
 /// A named group of backends.

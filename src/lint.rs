@@ -2,6 +2,9 @@
 
 mod assertion;
 mod behind;
+mod claims;
+mod exception;
+mod expectation;
 mod meetings;
 mod rules;
 mod served;
@@ -13,15 +16,24 @@ use crate::{
     address::Date,
     config::Config,
     diagnostic::{Code, Diagnostic, Label, Level},
-    exposure::Exposure,
+    exposure::{
+        Exposure,
+        leave::{Leaves, Pass},
+    },
     facts::Facts,
     plan::{Conflict, Plan},
-    policy::{Expose, Listener, ListenerId, Policy, Side},
+    policy::{
+        Expose, Listener, ListenerId, Policy, Side,
+        governance::{GuardrailFile, Standing, standing},
+        resolve::Claims,
+    },
     source::Span,
 };
 
 /// Every rule, in ascending order of code.
 pub use rules::ALL;
+
+pub(crate) use expectation::raise;
 
 use wrote::Wrote;
 
@@ -67,6 +79,10 @@ pub enum Group {
     Host,
     /// What a reviewer needs to read.
     Hygiene,
+    /// Exceptions, and who answers for them.
+    Governance,
+    /// What the file claims of itself.
+    Tests,
 }
 
 impl Group {
@@ -84,6 +100,8 @@ impl Group {
             Self::Limits => "limits",
             Self::Host => "host",
             Self::Hygiene => "hygiene",
+            Self::Governance => "governance",
+            Self::Tests => "tests",
         }
     }
 }
@@ -95,6 +113,8 @@ pub enum Check {
     Reading,
     /// This function, once the meaning is known.
     Lint(fn(&Context<'_>, &mut Report<'_>)),
+    /// [`check`], once every other rule has looked: it holds the findings against what is expected.
+    Settling,
 }
 
 /// All that a rule may look at. It decides on the meaning and points at what was written.
@@ -106,6 +126,14 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// What the kernel will accept.
     pub exposure: &'a Exposure,
+    /// What the file claims of itself.
+    pub claims: &'a Claims,
+    /// The limits that others set.
+    pub guardrails: &'a [GuardrailFile],
+    /// What those limits let pass.
+    pub leaves: &'a Leaves<'a>,
+    /// What runs, when a change of it is judged.
+    pub running: Option<&'a Policy>,
     /// The host it is to run on, when that is known.
     pub host: Option<Host<'a>>,
     /// The day, UTC, on which signatures are held against their expiry.
@@ -128,8 +156,36 @@ pub struct Host<'a> {
 pub struct Verdict {
     /// What is wrong, by position.
     pub findings: Vec<Diagnostic>,
+    /// What is wrong with each of the guardrails, by position.
+    pub of_guardrails: Vec<Vec<Diagnostic>>,
+    /// What is wrong and was expected to be.
+    pub suppressed: Vec<Suppressed>,
+    /// What a guardrail has granted.
+    pub approvals: Vec<Approval>,
     /// What could not be judged without the host.
     pub unjudged: Vec<Unjudged>,
+}
+
+/// A finding that the file expects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suppressed {
+    /// What is wrong.
+    pub finding: Diagnostic,
+    /// Why it is meant to be so.
+    pub reason: String,
+}
+
+/// What lets an exposure pass a guardrail.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Approval {
+    /// Whose exposure.
+    pub listener: String,
+    /// The guardrail.
+    pub guardrail: String,
+    /// Its grant.
+    pub grant: String,
+    /// How many days it has left; `None` is no end.
+    pub days_left: Option<u32>,
 }
 
 /// A question that only the host can answer.
@@ -157,15 +213,45 @@ pub struct Finding<'r>(&'r mut Diagnostic);
 /// Lets every rule look.
 #[must_use]
 pub fn check(cx: &Context<'_>) -> Verdict {
-    let mut verdict = Verdict::default();
+    let of_guardrails = vec![Vec::new(); cx.guardrails.len()];
+    let mut verdict = Verdict { of_guardrails, ..Verdict::default() };
     for rule in ALL {
         if let Check::Lint(look) = rule.check {
             look(cx, &mut Report { rule, verdict: &mut verdict });
         }
     }
+    raise(&mut verdict.findings, cx.guardrails);
+    expectation::settle(cx, &mut verdict);
+    verdict.approvals = approvals(cx);
     crate::diagnostic::sort(&mut verdict.findings);
+    verdict.of_guardrails.iter_mut().for_each(|findings| crate::diagnostic::sort(findings));
     verdict.unjudged.sort();
     verdict
+}
+
+/// Which grant lets what pass.
+fn approvals(cx: &Context<'_>) -> Vec<Approval> {
+    let mut approvals = Vec::new();
+    for listener in cx.policy.listeners.keys() {
+        for leave in cx.leaves.listener(listener) {
+            let Pass::Granted(grant) = leave.pass else { continue };
+            let file = &cx.guardrails[leave.guardrail];
+            let expires = file.meaning.grants.get(grant).map(|grant| &grant.value.expires);
+            let days_left = match expires.map(|expires| standing(expires, cx.today)) {
+                Some(Standing::Left(days)) => Some(days),
+                _ => None,
+            };
+            approvals.push(Approval {
+                listener: listener.to_string(),
+                guardrail: file.name().to_owned(),
+                grant: grant.to_owned(),
+                days_left,
+            });
+        }
+    }
+    approvals.sort();
+    approvals.dedup();
+    approvals
 }
 
 /// The rule of this code.
@@ -213,9 +299,27 @@ impl Report<'_> {
 
     /// Starts a finding that is about no listener.
     pub fn of_file(&mut self, span: Span, message: impl Into<String>) -> Finding<'_> {
-        let finding = Diagnostic::error(Code(self.rule.code), span, message).level(self.rule.level);
-        self.verdict.findings.push(finding);
-        Finding(self.verdict.findings.last_mut().expect("one was just pushed"))
+        Self::start(self.rule, &mut self.verdict.findings, span, message)
+    }
+
+    /// Starts a finding at a place in a guardrail, by its place among those that were given.
+    pub fn of_guardrail(
+        &mut self,
+        guardrail: usize,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Finding<'_> {
+        Self::start(self.rule, &mut self.verdict.of_guardrails[guardrail], span, message)
+    }
+
+    fn start<'f>(
+        rule: &Rule,
+        findings: &'f mut Vec<Diagnostic>,
+        span: Span,
+        message: impl Into<String>,
+    ) -> Finding<'f> {
+        findings.push(Diagnostic::error(Code(rule.code), span, message).level(rule.level));
+        Finding(findings.last_mut().expect("one was just pushed"))
     }
 
     /// Notes what this rule would have to know of the host to judge the listener.
@@ -229,6 +333,12 @@ impl Report<'_> {
 }
 
 impl Finding<'_> {
+    /// About this listener.
+    pub fn listener(self, listener: &str) -> Self {
+        self.0.listener = Some(listener.to_owned());
+        self
+    }
+
     /// With another weight than its rule's, which is the most that a finding of it can have.
     pub fn level(self, level: Level) -> Self {
         self.0.level = level;

@@ -6,6 +6,7 @@
 
 mod apply;
 mod follow;
+pub mod guardrails;
 mod load;
 mod sockets;
 mod stop;
@@ -25,7 +26,7 @@ use crate::{
     diagnostic::Diagnostic,
     facts::{self, Facts},
     plan::{BindAddress, Conflict, Plan, build},
-    policy::{ListenerId, Policy},
+    policy::{ListenerId, Policy, governance::GuardrailFile},
     runtime::{Incident, Registry, Workers, bind::BindError, status::StatusView},
     source::Source,
     sys,
@@ -42,6 +43,8 @@ const INCIDENTS: usize = 64;
 pub struct Options {
     /// The service file.
     pub file: PathBuf,
+    /// Guardrail files, besides those of the system.
+    pub guardrails: Vec<PathBuf>,
     /// Whether port 0 may be asked for.
     pub allow_port_zero: bool,
 }
@@ -92,6 +95,9 @@ pub enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A guardrail could not be read.
+    #[error(transparent)]
+    Ungoverned(#[from] guardrails::Unread),
     /// The file has findings that refuse it; they have been announced.
     #[error("the file is refused")]
     Refused,
@@ -167,7 +173,8 @@ impl<'a> Supervisor<'a> {
         let content = load::once(&options.file)
             .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
         let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
-        let judgement = Judgement::of(options, &content, facts);
+        let guardrails = guardrails::load_to_run(&options.guardrails)?;
+        let judgement = Judgement::of(options, &content, facts, guardrails, None);
         judgement.say(announce);
         let Accepted { facts, policy, plan } = judgement.accepted.ok_or(Failure::Refused)?;
         let started = Instant::now();
@@ -208,30 +215,48 @@ impl<'a> Supervisor<'a> {
 struct Judgement {
     source: Source,
     findings: Vec<Diagnostic>,
+    /// The guardrails that it was held against, and what there is to say of each.
+    guardrails: Vec<(GuardrailFile, Vec<Diagnostic>)>,
     /// Present unless a finding refuses the file.
     accepted: Option<Accepted>,
 }
 
 impl Judgement {
-    fn of(options: &Options, content: &Content, facts: Facts) -> Self {
+    fn of(
+        options: &Options,
+        content: &Content,
+        facts: Facts,
+        guardrails: Vec<GuardrailFile>,
+        running: Option<&Policy>,
+    ) -> Self {
         let shown = options.file.display().to_string();
-        let given =
-            Given { facts: Some(&facts), today: today(), allow_port_zero: options.allow_port_zero };
+        let given = Given {
+            facts: Some(&facts),
+            guardrails: &guardrails,
+            running,
+            today: today(),
+            allow_port_zero: options.allow_port_zero,
+        };
         let (source, compiled) = compile_bytes(&shown, &content.bytes, &given);
-        let Compiled { findings, policy, plan, .. } = compiled;
+        let Compiled { findings, of_guardrails, policy, plan, .. } = compiled;
         let accepted = policy.zip(plan).map(|(policy, plan)| Accepted { facts, policy, plan });
-        Self { source, findings, accepted }
+        let guardrails = guardrails.into_iter().zip(of_guardrails).collect();
+        Self { source, findings, guardrails, accepted }
     }
 
     fn say(&self, announce: &mut Announce<'_>) {
         if !self.findings.is_empty() {
             announce(&Event::Findings { source: &self.source, findings: &self.findings });
         }
+        for (file, findings) in self.guardrails.iter().filter(|(_, found)| !found.is_empty()) {
+            announce(&Event::Findings { source: &file.source, findings });
+        }
     }
 
     /// How many findings refuse the file.
     fn refusals(&self) -> usize {
-        self.findings.iter().filter(|finding| finding.level.refuses()).count()
+        let of_guardrails = self.guardrails.iter().flat_map(|(_, findings)| findings);
+        self.findings.iter().chain(of_guardrails).filter(|one| one.level.refuses()).count()
     }
 }
 

@@ -7,6 +7,7 @@ mod bind;
 mod cli;
 mod fix;
 mod formats;
+mod guardrails;
 mod handed_out;
 mod hosts;
 mod limits;

@@ -10,10 +10,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use portcullis::{
     address::Date,
-    compile::{Compiled, Given, compile},
-    diagnostic::human,
+    compile::{Compiled, Given, compile, guardrail},
+    diagnostic::{Diagnostic, human},
     facts::Facts,
     lint::{self, ALL, Check, Rule},
+    policy::governance::GuardrailFile,
     source::Source,
 };
 
@@ -24,10 +25,24 @@ const SECTIONS: [&str; 5] =
 /// Rules that see nothing without the host.
 const NEED_HOST: [&str; 7] = ["PC0008", "PC0103", "PC0209", "PC0213", "PC0301", "PC0405", "PC0805"];
 
+/// Rules that see nothing with it.
+const NEED_NO_HOST: [&str; 1] = ["PC1204"];
+
 fn judge(text: &str, facts: Option<&Facts>) -> (Source, Compiled) {
+    judge_under(&[], text, facts)
+}
+
+fn judge_under(
+    guardrails: &[GuardrailFile],
+    text: &str,
+    facts: Option<&Facts>,
+) -> (Source, Compiled) {
     let source = Source::from_bytes("portcullis.yaml", text.as_bytes()).unwrap();
     let today = Date::read("2026-11-22").unwrap();
-    let compiled = compile(&source, &Given { facts, today, allow_port_zero: false });
+    let compiled = compile(
+        &source,
+        &Given { facts, guardrails, running: None, today, allow_port_zero: false },
+    );
     (source, compiled)
 }
 
@@ -40,10 +55,43 @@ fn on_host(text: &str) -> BTreeSet<&'static str> {
     codes(text, Some(&host::facts()))
 }
 
-/// The fenced blocks of a page with this tag.
-fn blocks<'a>(page: &'a str, tag: &str) -> Vec<&'a str> {
-    let fence = format!("```yaml {tag}\n");
-    page.split(&fence).skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+/// An example of a page: a service file, under the guardrail that stands before it.
+struct Example {
+    guardrails: Vec<GuardrailFile>,
+    text: &'static str,
+}
+
+impl Example {
+    fn judge(&self, facts: Option<&Facts>) -> (Source, Compiled) {
+        judge_under(&self.guardrails, self.text, facts)
+    }
+}
+
+/// The fenced blocks of a rule's page with this tag.
+fn examples(rule: &Rule, tag: &str) -> Vec<Example> {
+    let mut found = Vec::new();
+    let mut guardrails = Vec::new();
+    for block in rule.page.split("```yaml ").skip(1) {
+        let (kind, rest) = block.split_once('\n').unwrap();
+        let text = rest.split("```").next().unwrap();
+        if kind == "guardrail" {
+            let mut file = guardrail("guardrail.yaml", text.as_bytes());
+            // How a file lies on the disk no page can show.
+            file.writable = (rule.code == "PC0907").then(|| "user 977 owns it".to_owned());
+            guardrails.push(file);
+            continue;
+        }
+        let guardrails = std::mem::take(&mut guardrails);
+        if kind == tag {
+            found.push(Example { guardrails, text });
+        }
+    }
+    found
+}
+
+/// Every finding, of the file and of the guardrails.
+fn all(compiled: &Compiled) -> impl Iterator<Item = &Diagnostic> {
+    compiled.findings.iter().chain(compiled.of_guardrails.iter().flatten())
 }
 
 #[test]
@@ -51,12 +99,14 @@ fn every_bad_example_fires_its_rule_and_no_other() {
     let mut wrong = Vec::new();
     for rule in ALL {
         let host = host::facts_for(rule.code);
-        let bad = blocks(rule.page, "bad");
+        let bad = examples(rule, "bad");
         assert!(!bad.is_empty(), "{} has no bad example", rule.code);
-        for text in bad {
+        for example in bad {
             let alone: &[_] = if NEED_HOST.contains(&rule.code) { &[] } else { &[rule.code] };
-            for (facts, expected) in [(None, alone), (Some(&host), &[rule.code])] {
-                let fired = codes(text, facts);
+            let hosted: &[_] = if NEED_NO_HOST.contains(&rule.code) { &[] } else { &[rule.code] };
+            for (facts, expected) in [(None, alone), (Some(&host), hosted)] {
+                let (_, compiled) = example.judge(facts);
+                let fired: BTreeSet<_> = all(&compiled).map(|finding| finding.code.0).collect();
                 if !fired.iter().eq(expected) {
                     wrong.push((rule.name, facts.is_some(), fired));
                 }
@@ -70,12 +120,12 @@ fn every_bad_example_fires_its_rule_and_no_other() {
 fn every_good_example_is_clean() {
     for rule in ALL {
         let host = host::facts_for(rule.code);
-        let good = blocks(rule.page, "good");
+        let good = examples(rule, "good");
         assert!(!good.is_empty(), "{} has no good example", rule.code);
-        for text in good {
+        for example in good {
             for facts in [None, Some(&host)] {
-                let (source, compiled) = judge(text, facts);
-                assert_eq!(rendered(&source, &compiled), "", "{}", rule.name);
+                let (source, compiled) = example.judge(facts);
+                assert_eq!(rendered(&example, &source, &compiled), "", "{}", rule.name);
                 assert!(compiled.policy.is_some(), "{} is not fit to run", rule.name);
             }
         }
@@ -88,8 +138,8 @@ fn findings_weigh_what_their_rule_does_and_some_weigh_less() {
     const VARY: [&str; 2] = ["PC0601", "PC0602"];
     for rule in ALL {
         let host = host::facts_for(rule.code);
-        for text in blocks(rule.page, "bad") {
-            for finding in judge(text, Some(&host)).1.findings {
+        for example in examples(rule, "bad") {
+            for finding in all(&example.judge(Some(&host)).1) {
                 let varies = VARY.contains(&rule.code) && finding.level < rule.level;
                 assert!(finding.level == rule.level || varies, "{}", rule.name);
             }
@@ -101,15 +151,20 @@ fn findings_weigh_what_their_rule_does_and_some_weigh_less() {
 fn the_first_bad_example_of_every_rule_reads_well() {
     for rule in ALL {
         let host = host::facts_for(rule.code);
-        let (source, compiled) = judge(blocks(rule.page, "bad")[0], Some(&host));
+        let example = &examples(rule, "bad")[0];
+        let facts = (!NEED_NO_HOST.contains(&rule.code)).then_some(&host);
+        let (source, compiled) = example.judge(facts);
         let name = format!("{}-{}", rule.code, rule.name);
-        insta::assert_snapshot!(name, rendered(&source, &compiled));
+        insta::assert_snapshot!(name, rendered(example, &source, &compiled));
     }
 }
 
-fn rendered(source: &Source, compiled: &Compiled) -> String {
+fn rendered(example: &Example, source: &Source, compiled: &Compiled) -> String {
     let mut out = Vec::new();
     human::write(&mut out, source, &compiled.findings, false).unwrap();
+    for (file, findings) in example.guardrails.iter().zip(&compiled.of_guardrails) {
+        human::write(&mut out, &file.source, findings, false).unwrap();
+    }
     String::from_utf8(out).unwrap()
 }
 

@@ -49,6 +49,26 @@ impl Date {
     }
 }
 
+impl Date {
+    /// How many days lie from this one to that; `None` when that one is earlier.
+    #[must_use]
+    pub fn days_until(self, later: Self) -> Option<u32> {
+        later.number().checked_sub(self.number())
+    }
+
+    /// Days since 0000-01-01.
+    fn number(self) -> u32 {
+        let years = u32::from(self.year);
+        let leaps = if years == 0 {
+            0
+        } else {
+            1 + (years - 1) / 4 - (years - 1) / 100 + (years - 1) / 400
+        };
+        let months = (1..self.month).map(|month| u32::from(days_in(self.year, month)));
+        years * 365 + leaps + months.sum::<u32>() + u32::from(self.day) - 1
+    }
+}
+
 impl fmt::Display for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}-{:02}", self.year, self.month, self.day)
@@ -93,6 +113,18 @@ mod tests {
         ] {
             assert_eq!(Date::read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn counts_the_days_between_two() {
+        let days =
+            |from: &str, to: &str| Date::read(from).unwrap().days_until(Date::read(to).unwrap());
+        assert_eq!(days("2026-09-20", "2027-03-18"), Some(179));
+        assert_eq!(days("2028-02-28", "2028-03-01"), Some(2));
+        assert_eq!(days("1970-01-01", "2000-02-29"), Some(951_782_400 / 86_400));
+        assert_eq!(days("0000-01-01", "0001-01-01"), Some(366));
+        assert_eq!(days("2026-11-22", "2026-11-22"), Some(0));
+        assert_eq!(days("2026-11-22", "2026-11-21"), None);
     }
 
     #[test]

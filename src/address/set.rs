@@ -30,6 +30,13 @@ impl AddressSet {
         Self { v4: vec![(0, LAST_V4)], v6: vec![(0, u128::MAX)] }
     }
 
+    /// Every address of a family.
+    #[must_use]
+    pub fn all_of(is_v4: bool) -> Self {
+        let Self { v4, v6 } = Self::all();
+        if is_v4 { Self { v4, v6: Vec::new() } } else { Self { v4: Vec::new(), v6 } }
+    }
+
     /// The addresses of some blocks. A block within `::ffff:0:0/96` counts as IPv4.
     #[must_use]
     pub fn of_blocks(blocks: impl IntoIterator<Item = IpNet>) -> Self {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+use crate::address::Date;
+
 /// A declarative front listener: one file says where this host may be reached.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, arg_required_else_help = true)]
@@ -39,6 +41,10 @@ pub(super) struct Run {
     /// Accept port 0, a port of the kernel's choice, which the READY lines tell: for tests
     #[arg(long)]
     pub(super) allow_port_zero: bool,
+    /// A file of limits that others set; it may be given several times, and each has to be
+    /// satisfied
+    #[arg(long, value_name = "FILE")]
+    pub(super) guardrails: Vec<PathBuf>,
     /// How the log on standard error is written
     #[arg(long, value_enum, default_value_t = Log::Text)]
     pub(super) log: Log,
@@ -57,6 +63,8 @@ pub(super) struct Check {
     /// The service files
     #[arg(required = true)]
     pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) governed: Governed,
     /// How findings are written
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -179,6 +187,24 @@ pub(super) struct Plan {
     /// A file that is in force, to compare with
     #[arg(long, value_name = "RUNNING")]
     pub(super) against: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) governed: Governed,
+}
+
+/// What a file is held against besides itself.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Governed {
+    /// A file of limits that others set; it may be given several times, and each has to be
+    /// satisfied
+    #[arg(long, value_name = "FILE")]
+    pub(super) guardrails: Vec<PathBuf>,
+    /// The day, UTC, on which exceptions are held against their end: for tests
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub(super) now: Option<Date>,
+}
+
+fn day(text: &str) -> Result<Date, &'static str> {
+    Date::read(text).ok_or("a day is written YYYY-MM-DD")
 }
 
 #[derive(Debug, ClapArgs)]

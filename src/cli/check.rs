@@ -7,23 +7,34 @@ mod output;
 
 use std::io::{self, Write};
 
-use super::{Error, Exit, Judged, args, judge_by, today};
+use super::{
+    Error, Exit, Judged, args,
+    governed::{self, Governed},
+    judge_by,
+};
 use crate::{
     compile::{Given, fleet::compile_for},
     diagnostic::{
         Code, Diagnostic, Level,
         baseline::Hidden,
         human,
-        report::{File, Page, Report},
+        report::{File, Input, Page, Report},
     },
     lint,
-    policy::{Allow, Expiry, Policy},
+    policy::governance::GuardrailFile,
     source::Source,
 };
 
 pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Error> {
     output::refuse_clashes(args)?;
-    let given = Given { facts: None, today: today(), allow_port_zero: false };
+    let governed = Governed::load(&args.governed)?;
+    let given = Given {
+        facts: None,
+        guardrails: &governed.files,
+        running: None,
+        today: governed.today,
+        allow_port_zero: false,
+    };
     let (hosts, others) = hosts::hosts(&args.facts)?;
     let compile = |source: &Source| compile_for(source, &given, &hosts);
     if args.fix {
@@ -32,7 +43,13 @@ pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Err
     let judged =
         args.files.iter().map(|path| judge_by(path, compile)).collect::<Result<Vec<_>, _>>()?;
     let rules = rules();
+    let of_guardrails = governed.findings(&judged.iter().collect::<Vec<_>>());
     let mut report = report(args, &judged, &rules);
+    report.files.extend(of_guardrails.iter().map(|(file, findings)| {
+        let bytes = file.source.text().as_bytes();
+        let input = Input::new("guardrail", file.source.path(), bytes);
+        File::new(input, &file.source, &[], findings)
+    }));
     report.others = others;
     if let Some(path) = &args.baseline {
         baseline::hide(path, &mut report)?;
@@ -40,7 +57,7 @@ pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Err
     let fails = report.count(|level| level >= report.fail_on) > 0;
     let exit = if fails && !args.exit_zero { Exit::Findings } else { Exit::Ok };
     report.exit = exit as u8;
-    output::write(args, out, &report, &|out| text(out, &judged, &report))?;
+    output::write(args, out, &report, &|out| text(out, &judged, &governed.files, &report))?;
     Ok(exit)
 }
 
@@ -75,16 +92,19 @@ fn rules() -> Vec<Page> {
 }
 
 /// What people read. Colours pass through `out`, which knows whether they are wanted.
-fn text(out: &mut dyn Write, judged: &[Judged], report: &Report<'_>) -> io::Result<()> {
+fn text(
+    out: &mut dyn Write,
+    judged: &[Judged],
+    guardrails: &[GuardrailFile],
+    report: &Report<'_>,
+) -> io::Result<()> {
     for file in &report.files {
         let findings: Vec<Diagnostic> =
             file.findings.iter().map(|finding| finding.diagnostic.clone()).collect();
         human::write(out, file.source, &findings, true)?;
     }
     for Judged { source, compiled, .. } in judged {
-        if let Some(policy) = &compiled.policy {
-            governance(out, source.path(), policy)?;
-        }
+        governed::write_lines(out, source.path(), compiled, guardrails)?;
         for unjudged in &compiled.unjudged {
             let (path, listener) = (source.path(), &unjudged.listener);
             writeln!(
@@ -109,38 +129,6 @@ fn text(out: &mut dyn Write, judged: &[Judged], report: &Report<'_>) -> io::Resu
         number(judged.len(), "file"),
         number(listeners, "listener"),
     )
-}
-
-/// Who signed for what is wide. Without a guardrail nobody but the file itself did, and that is
-/// said.
-fn governance(out: &mut dyn Write, path: &str, policy: &Policy) -> io::Result<()> {
-    for listener in policy.listeners.values() {
-        if let Some(allow) = &listener.allow {
-            writeln!(
-                out,
-                "governance: self-approved: {path}: {}: {}",
-                listener.id,
-                signature(allow)
-            )?;
-        }
-    }
-    Ok(())
-}
-
-fn signature(allow: &Allow) -> String {
-    let mut parts = vec![allow.reason.clone()];
-    parts.extend(allow.owner.as_ref().map(|owner| format!("owner {owner}")));
-    parts.extend(allow.ticket.as_ref().map(|ticket| format!("ticket {ticket}")));
-    parts.extend(
-        allow.grant.as_ref().map(|grant| format!("grant {grant}, which no guardrail confirms")),
-    );
-    parts.push(match &allow.expires {
-        Expiry::Never => "never expires".to_owned(),
-        Expiry::On(day) => format!("through {day}"),
-        Expiry::Malformed => "expired".to_owned(),
-    });
-    // A signature is the author's own words; a control character in them must not reach a terminal.
-    parts.join(", ").escape_debug().to_string()
 }
 
 fn number(count: usize, what: &str) -> String {

@@ -2,7 +2,13 @@
 
 use std::io::Write;
 
-use super::{Error, Exit, Judged, args, host, judge, table::Table, today, write_findings};
+use super::{
+    Error, Exit, Judged, args,
+    governed::{self, Governed},
+    host, judge,
+    table::Table,
+    write_findings,
+};
 use crate::{
     compile::Given,
     plan::{
@@ -13,14 +19,23 @@ use crate::{
 
 pub(super) fn plan(args: &args::Plan, out: &mut dyn Write) -> Result<Exit, Error> {
     let facts = host()?;
-    let given = Given { facts: Some(&facts), today: today(), allow_port_zero: true };
+    let governed = Governed::load(&args.governed)?;
+    let given = Given {
+        facts: Some(&facts),
+        guardrails: &governed.files,
+        running: None,
+        today: governed.today,
+        allow_port_zero: true,
+    };
     let wanted = judge(&args.file, &given)?;
     let running = args.against.as_deref().map(|path| judge(path, &given)).transpose()?;
     let mut complete = true;
-    for judged in std::iter::once(&wanted).chain(&running) {
+    let judged: Vec<_> = std::iter::once(&wanted).chain(&running).collect();
+    for judged in &judged {
         write_findings(out, judged)?;
         complete &= judged.compiled.plan.is_some();
     }
+    governed::write_findings(out, &governed.findings(&judged))?;
     let plan_of = |judged: &Judged| judged.compiled.plan.clone().unwrap_or_default();
     if !complete {
         writeln!(out, "plan: not made, because of the findings above")?;
@@ -31,6 +46,8 @@ pub(super) fn plan(args: &args::Plan, out: &mut dyn Write) -> Result<Exit, Error
         None => sockets(out, &plan, facts.max_backlog)?,
         Some(running) => changes(out, &plan_of(&running), &plan)?,
     }
+    let shown = wanted.source.path();
+    governed::write_lines(out, shown, &wanted.compiled, &governed.files)?;
     for unbound in &plan.parked {
         writeln!(out, "waiting: {}: {}", unbound.listener, unbound.reason)?;
     }

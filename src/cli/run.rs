@@ -17,7 +17,11 @@ use crate::{
 
 pub(super) fn run(args: args::Run) -> Result<Exit, Error> {
     start_log(args.log);
-    let options = Options { file: args.file, allow_port_zero: args.allow_port_zero };
+    let options = Options {
+        file: args.file,
+        guardrails: args.guardrails,
+        allow_port_zero: args.allow_port_zero,
+    };
     supervisor::run(&options, &mut |event| {
         // Whoever started this may have stopped reading; that is no reason to stop serving.
         let _unheard = say(event);

@@ -7,6 +7,7 @@ use super::{Compiled, Given, compile};
 use crate::{
     diagnostic::{self, Code, Diagnostic},
     facts::Facts,
+    lint::Suppressed,
     source::{Source, Span},
 };
 
@@ -28,16 +29,33 @@ pub fn compile_for(source: &Source, given: &Given<'_>, hosts: &[Host]) -> Compil
     let mut all = on(first);
     let mut union = Union::default();
     union.add(std::mem::take(&mut all.findings), &first.name);
+    let mut of_guardrails: Vec<Union<'_>> = Vec::new();
+    for findings in std::mem::take(&mut all.of_guardrails) {
+        let mut union = Union::default();
+        union.add(findings, &first.name);
+        of_guardrails.push(union);
+    }
     for host in others {
         let one = on(host);
         union.add(one.findings, &host.name);
+        for (union, findings) in of_guardrails.iter_mut().zip(one.of_guardrails) {
+            union.add(findings, &host.name);
+        }
+        all.suppressed.extend(one.suppressed);
+        all.approvals.extend(one.approvals);
         all.unjudged.extend(one.unjudged);
         all.policy = all.policy.filter(|_| one.policy.is_some());
         all.plan = None;
     }
     all.unjudged.sort();
     all.unjudged.dedup();
+    all.approvals.sort();
+    all.approvals.dedup();
+    let key = |one: &Suppressed| (one.finding.listener.clone(), one.finding.code);
+    all.suppressed.sort_by_key(key);
+    all.suppressed.dedup_by_key(|one| key(one));
     all.findings = union.into_findings(hosts);
+    all.of_guardrails = of_guardrails.into_iter().map(|one| one.into_findings(hosts)).collect();
     all
 }
 

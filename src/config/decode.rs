@@ -22,6 +22,7 @@ use self::{
 use super::{
     Config, code,
     findings::Findings,
+    guardrail::Guardrail,
     leaf::WORDS,
     scalar::{self, Scalar},
     value::{EACH, FORM, NOT_YET, SPANNED, TABLE, with_help},
@@ -39,17 +40,28 @@ const NAMED: &str = "give every entry a name, such as `web:`, and no `-`";
 /// Reads a file as far as it can be read; see [`parse`](super::parse).
 pub(super) fn decode(source: &Source) -> (Option<Config>, Vec<Diagnostic>) {
     let findings = Findings::default();
-    let config = yaml::parse(source, &findings).and_then(|root| {
-        let node = At { node: &root, key: None, findings: &findings };
-        let mut config = Config::deserialize(node).map_err(|error| node.report(error)).ok()?;
+    let config = read::<Config>(source, &findings).map(|mut config| {
         words::check(&mut config, &findings);
-        Some(config)
+        config
     });
     let mut findings = findings.into_sorted();
     if let Some(config) = &config {
         name_listeners(config, &mut findings);
     }
     (config, findings)
+}
+
+/// Reads a guardrail file as far as it can be read.
+pub(super) fn guardrail(source: &Source) -> (Option<Guardrail>, Vec<Diagnostic>) {
+    let findings = Findings::default();
+    let guardrail = read(source, &findings);
+    (guardrail, findings.into_sorted())
+}
+
+fn read<T: for<'de> Deserialize<'de>>(source: &Source, findings: &Findings) -> Option<T> {
+    let root = yaml::parse(source, findings)?;
+    let node = At { node: &root, key: None, findings };
+    T::deserialize(node).map_err(|error| node.report(error)).ok()
 }
 
 /// Says of each finding in which listener it stands.

@@ -1,8 +1,10 @@
 //! Values with a syntax of their own: durations, names, ranges of ports, counts.
 
 mod duration;
+mod text_or_list;
 
 pub use duration::{Duration, MAX_DURATION};
+pub use text_or_list::TextOrList;
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 

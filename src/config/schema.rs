@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Config, CountOrWord, Duration, DurationOrNone, Each, Field, Form, LongForm, NotYet, PortRange,
-    Spanned, Table, Words, words,
+    Spanned, Table, TextOrList, Words, words,
 };
 
 /// Marks what does not work yet until [`name_what_does_not_work`] has said so in words.
@@ -22,7 +22,7 @@ const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
 
 /// The keys that nothing stands in for, by the type that has them. A derive cannot know them:
 /// whether a key is missing is found by meaning.
-const REQUIRED: [(&str, &[&str]); 8] = [
+const REQUIRED: [(&str, &[&str]); 10] = [
     ("Config", &["portcullis", "listeners"]),
     ("Upstream", &["backends"]),
     ("Listener", &["expose"]),
@@ -31,6 +31,8 @@ const REQUIRED: [(&str, &[&str]); 8] = [
     ("Target", &["unix"]),
     ("Allow", &["reason"]),
     ("AccessLog", &["to"]),
+    ("Expect", &["code", "listener", "reason"]),
+    ("Claim", &["name", "from", "to", "expect"]),
 ];
 
 /// The schema of the service file.
@@ -170,6 +172,9 @@ inline! {
     });
     Words => |_generator| json_schema!({
         "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "const": "none" }],
+    });
+    TextOrList => |_generator| json_schema!({
+        "anyOf": [{ "type": "array", "items": { "type": "string" } }, { "type": "string" }],
     });
     PortRange => |_generator| json_schema!({
         "anyOf": [

@@ -15,6 +15,14 @@ mod dual_stack_request;
 mod duplicate_key;
 mod duplicate_port;
 mod ephemeral_clash;
+mod exception_expired;
+mod exception_expiring;
+mod exception_incomplete;
+mod exception_too_long;
+mod exposure_not_granted;
+mod grant_box_too_wide;
+mod guardrail_writable;
+mod guardrails_contradict;
 mod hostname_bind;
 mod interface_without_scopes;
 mod limit_exceeded;
@@ -27,6 +35,7 @@ mod no_connection_limit_public;
 mod no_idle_timeout_public;
 mod no_v6_stack;
 mod not_supported_yet;
+mod overlapping_exceptions;
 mod port_zero;
 mod privileged_port;
 mod public_not_granted;
@@ -37,11 +46,17 @@ mod sensitive_port_exposed;
 mod shadow_listener;
 mod special_address;
 mod subnet_ambiguous;
+mod test_failed;
+mod test_unknown;
+mod test_vacuous;
 mod transition_address;
 mod ula_fc00;
+mod unfulfilled_expect;
 mod unix_socket_open;
+mod unknown_code;
 mod unknown_key;
 mod unknown_reference;
+mod unused_grant;
 mod unused_network;
 mod v4_mapped_literal;
 mod v6_unspecified;
@@ -53,6 +68,9 @@ mod yaml_ambiguous;
 mod yaml_syntax;
 
 use super::Rule;
+
+/// The rule that `lint::expectation` reports.
+pub(super) static UNFULFILLED_EXPECT: &Rule = &unfulfilled_expect::RULE;
 
 /// Every rule, in ascending order of code.
 pub static ALL: &[&Rule] = &[
@@ -73,6 +91,8 @@ pub static ALL: &[&Rule] = &[
     &clients_wider_than_scope::RULE,
     &visible_to_world::RULE,
     &shadow_listener::RULE,
+    &grant_box_too_wide::RULE,
+    &exposure_not_granted::RULE,
     &class_mismatch::RULE,
     &hostname_bind::RULE,
     &v4_mapped_literal::RULE,
@@ -104,7 +124,20 @@ pub static ALL: &[&Rule] = &[
     &no_connection_limit_public::RULE,
     &limits_exceed_nofile::RULE,
     &unix_socket_open::RULE,
+    &guardrail_writable::RULE,
+    &exception_expired::RULE,
+    &exception_expiring::RULE,
+    &unfulfilled_expect::RULE,
     &yaml_ambiguous::RULE,
+    &unused_grant::RULE,
     &unused_network::RULE,
     &purpose_missing::RULE,
+    &overlapping_exceptions::RULE,
+    &unknown_code::RULE,
+    &exception_too_long::RULE,
+    &exception_incomplete::RULE,
+    &guardrails_contradict::RULE,
+    &test_failed::RULE,
+    &test_vacuous::RULE,
+    &test_unknown::RULE,
 ];

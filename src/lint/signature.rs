@@ -1,59 +1,192 @@
-//! Whether somebody has signed for a wide exposure, and what to write where nobody has.
+//! Whether somebody has signed for an exposure and every guardrail lets it pass, and what to write
+//! where that is not so.
 
 use super::{Context, Finding};
 use crate::{
-    address::{Class, Date, classify},
-    policy::{Allow, Expiry, ListenerId},
+    address::{Class, classify},
+    exposure::leave::{Leave, Near, Pass},
+    policy::{
+        Allow, Family, Listener, ListenerId,
+        governance::{Few, Scope, Standing, standing},
+    },
 };
 
 /// The block in the advice where the host is not known.
 const EXAMPLE_BLOCK: &str = "10.20.0.0/16";
 
-/// Why an `allow` does not sign.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unsigned {
-    /// There is none.
-    Missing,
-    /// It held until this day.
-    Expired(Date),
-    /// What it says of its last day is no day, which counts as expired.
-    Malformed,
+/// Why an exposure may not be.
+#[derive(Debug)]
+pub(super) struct Objection<'a> {
+    /// What is the matter with the listener's own `allow`, where it needs one.
+    unsigned: Option<Unsigned>,
+    /// The first thing that each guardrail refuses.
+    refused: Vec<&'a Leave<'a>>,
 }
 
-/// Holds an `allow` against the day.
-pub(super) fn of(allow: Option<&Allow>, today: Date) -> Result<(), Unsigned> {
-    match allow.map(|allow| &allow.expires) {
-        None => Err(Unsigned::Missing),
-        Some(Expiry::Malformed) => Err(Unsigned::Malformed),
-        Some(Expiry::On(last)) if *last < today => Err(Unsigned::Expired(*last)),
-        Some(Expiry::On(_) | Expiry::Never) => Ok(()),
+/// Why an `allow` does not sign.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unsigned {
+    /// There is none.
+    Missing,
+    /// It does not hold any more.
+    Lapsed(Standing),
+}
+
+impl Objection<'_> {
+    /// The family of what a guardrail refuses.
+    pub(super) fn family(&self) -> Option<Family> {
+        self.refused.iter().find_map(|leave| Some(leave.flow.net.as_ref()?.family))
     }
 }
 
-/// Says why nobody signed, and what to write instead.
+/// What stands against a listener's exposure of these scopes. `is_wide` is whether the file itself
+/// has to sign for it.
+pub(super) fn objection<'a>(
+    cx: &Context<'a>,
+    listener: &Listener,
+    is_wide: bool,
+    scopes: &[Scope],
+) -> Option<Objection<'a>> {
+    let runs = cx.runs(listener);
+    let unsigned = unsigned(listener.allow.as_ref(), cx)
+        .filter(|unsigned| is_wide && !(runs && matches!(unsigned, Unsigned::Lapsed(_))));
+    let refused = refused(cx, &listener.id, scopes, runs);
+    (unsigned.is_some() || !refused.is_empty()).then_some(Objection { unsigned, refused })
+}
+
+/// Whether the file itself signs for a listener.
+pub(super) fn is_signed(cx: &Context<'_>, listener: &Listener) -> bool {
+    unsigned(listener.allow.as_ref(), cx).is_none()
+}
+
+fn unsigned(allow: Option<&Allow>, cx: &Context<'_>) -> Option<Unsigned> {
+    let Some(allow) = allow else { return Some(Unsigned::Missing) };
+    let standing = standing(&allow.expires, cx.today);
+    (!standing.holds()).then_some(Unsigned::Lapsed(standing))
+}
+
+fn refused<'a>(
+    cx: &Context<'a>,
+    listener: &ListenerId,
+    scopes: &[Scope],
+    runs: bool,
+) -> Vec<&'a Leave<'a>> {
+    let mut refused: Vec<&Leave<'_>> = Vec::new();
+    for leave in cx.leaves.listener(listener) {
+        let is_new = refused.last().is_none_or(|last| last.guardrail != leave.guardrail);
+        let is_refused = match &leave.pass {
+            // It was inside the box when it was accepted, and only the days are over.
+            Pass::Refused(Some(near)) => !(runs && near.excess.is_empty()),
+            Pass::Refused(None) => true,
+            Pass::Free | Pass::Perhaps | Pass::Granted(_) => false,
+        };
+        if is_new && is_refused && scopes.contains(&leave.flow.scope) {
+            refused.push(leave);
+        }
+    }
+    refused
+}
+
+/// Says what stands against it, and what to write instead.
 pub(super) fn explain<'r>(
     finding: Finding<'r>,
     cx: &Context<'_>,
     listener: &ListenerId,
-    unsigned: Unsigned,
+    objection: &Objection<'_>,
 ) -> Finding<'r> {
     let wrote = cx.wrote(listener);
-    let finding = match unsigned {
-        Unsigned::Missing => finding.label("nobody has signed for this"),
-        Unsigned::Expired(last) => finding
+    let mut finding = match objection.unsigned {
+        None => finding.label("no grant holds all of this"),
+        Some(Unsigned::Missing) => finding.label("nobody has signed for this"),
+        Some(Unsigned::Lapsed(Standing::Expired(last))) => finding
             .label("nobody signs for this any more")
             .related(wrote.expires(), format!("the signature ended with {last}, UTC")),
-        Unsigned::Malformed => finding
+        Some(Unsigned::Lapsed(_)) => finding
             .label("nobody signs for this")
             .related(wrote.expires(), "this is no day as YYYY-MM-DD, so it counts as expired"),
     };
+    for leave in &objection.refused {
+        finding = finding.note(refusal(cx, leave));
+    }
+    finding = finding.help(format!(
+        "name what clients are meant to reach: `expose: {{ private: {{ subnet: {} }} }}` or `expose: loopback`",
+        narrower(cx)
+    ));
+    if objection.unsigned.is_some() {
+        finding = finding.help(
+            "if it is meant, sign for it: `allow: { reason: …, owner: …, expires: YYYY-MM-DD }`",
+        );
+    }
+    for leave in &objection.refused {
+        finding = finding.help(request(cx, listener, leave));
+    }
     finding
-        .help(format!(
-            "name what clients are meant to reach: \
-            `expose: {{ private: {{ subnet: {} }} }}` or `expose: loopback`",
-            narrower(cx)
-        ))
-        .help("if it is meant, sign for it: `allow: { reason: …, owner: …, expires: YYYY-MM-DD }`")
+}
+
+/// Which guardrail refuses, and what is outside its nearest grant.
+fn refusal(cx: &Context<'_>, leave: &Leave<'_>) -> String {
+    let file = &cx.guardrails[leave.guardrail];
+    let (name, scope) = (file.name(), leave.flow.scope);
+    let Pass::Refused(Some(Near { id, grant, excess })) = &leave.pass else {
+        if let (Scope::Private, Some(private)) = (scope, &file.meaning.private_means) {
+            return format!(
+                "guardrail `{name}` counts only {} as private, and this service has no grant",
+                Few(private)
+            );
+        }
+        return format!(
+            "guardrail `{name}` lets no service expose `{scope}` without a grant, and this service has none"
+        );
+    };
+    if !excess.is_empty() {
+        let outside: Vec<_> = excess.iter().map(ToString::to_string).collect();
+        return format!(
+            "guardrail `{name}` has no grant that holds all of it; outside the nearest, {id}: {}",
+            outside.join(", ")
+        );
+    }
+    match standing(&grant.expires, cx.today) {
+        Standing::Expired(last) => {
+            format!("grant {id} of guardrail `{name}` ended with {last}, UTC")
+        }
+        Standing::Malformed => {
+            format!("grant {id} of guardrail `{name}` ends on no day, so it counts as expired")
+        }
+        Standing::Unlimited | Standing::Left(_) => {
+            format!("grant {id} of guardrail `{name}` has not begun yet")
+        }
+    }
+}
+
+/// What to ask of those who answer for the guardrail: the box that would hold it.
+fn request(cx: &Context<'_>, listener: &ListenerId, leave: &Leave<'_>) -> String {
+    let file = &cx.guardrails[leave.guardrail];
+    let who = file.meaning.policy_owner.as_deref().unwrap_or("its owner");
+    let Some(service) = &cx.policy.service else {
+        return format!(
+            "name this file, such as `service: {listener}`, for a grant of guardrail `{}` is for a service",
+            file.name()
+        );
+    };
+    let flow = &leave.flow;
+    let net = flow.net.as_ref().map_or_else(String::new, |net| {
+        let family = if net.family == Family::V4 { "v4" } else { "v6" };
+        let ports = match (net.ports.first, net.ports.last) {
+            (first, last) if first == last => first.to_string(),
+            (first, last) => format!("{first}-{last}"),
+        };
+        let clients = if cx.policy.listeners.get(listener).is_some_and(|one| one.clients.is_some())
+        {
+            "[…]"
+        } else {
+            "any"
+        };
+        format!("families: [{family}], protocol: tcp, ports: [{ports}], clients: {clients}, ")
+    });
+    format!(
+        "or ask {who} for a grant: `service: {service}, listener: {listener}, box: {{ classes: [{}], {net}upstreams: [\"{}\"] }}`",
+        flow.scope, flow.upstream
+    )
 }
 
 /// A private block that this host is in, or one for example.
@@ -62,31 +195,4 @@ fn narrower(cx: &Context<'_>) -> String {
     let mut private = addresses.filter(|have| classify(have.address) == Class::Private);
     let block = private.next().and_then(|have| ipnet::IpNet::new(have.address, have.prefix).ok());
     block.map_or_else(|| EXAMPLE_BLOCK.to_owned(), |block| block.trunc().to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn holds_through_its_last_day() {
-        let today = Date::read("2026-11-22").unwrap();
-        let allow = |expires| Allow {
-            reason: "because".to_owned(),
-            owner: None,
-            ticket: None,
-            expires,
-            grant: None,
-        };
-        let yesterday = Date::read("2026-11-21").unwrap();
-        for (expires, signs) in [
-            (Expiry::Never, Ok(())),
-            (Expiry::On(today), Ok(())),
-            (Expiry::On(yesterday), Err(Unsigned::Expired(yesterday))),
-            (Expiry::Malformed, Err(Unsigned::Malformed)),
-        ] {
-            assert_eq!(of(Some(&allow(expires)), today), signs);
-        }
-        assert_eq!(of(None, today), Err(Unsigned::Missing));
-    }
 }

@@ -135,6 +135,17 @@ impl<'a> Wrote<'a> {
         spans.into_iter().flatten().next().unwrap_or(self.name)
     }
 
+    /// The signature.
+    pub(super) fn allow(self) -> Span {
+        self.listener.and_then(|listener| listener.allow.span()).unwrap_or(self.name)
+    }
+
+    /// The ticket of the signature, or the signature.
+    pub(super) fn ticket(self) -> Span {
+        let allow = self.listener.and_then(|listener| listener.allow.get());
+        allow.and_then(|allow| allow.ticket.span()).unwrap_or_else(|| self.allow())
+    }
+
     /// Where its connections go.
     pub(super) fn forward(self) -> Span {
         self.listener.and_then(|listener| listener.forward.span()).unwrap_or(self.name)

@@ -1,7 +1,9 @@
 //! From what was written to what it means: names are looked up, ranges checked, defaults filled.
 
+mod claim;
 mod clients;
 mod expose;
+mod guardrail;
 mod listener;
 mod upstream;
 
@@ -10,6 +12,11 @@ use std::{
     num::{NonZeroU16, NonZeroU32},
     path::PathBuf,
     sync::Arc,
+};
+
+pub use self::{
+    claim::{Claims, claims},
+    guardrail::guardrail,
 };
 
 use super::{AccessLog, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults};
@@ -48,20 +55,12 @@ const MAX_COUNT: u16 = 1024;
 /// findings.
 #[must_use]
 pub fn resolve(config: &Config) -> (Policy, Vec<Diagnostic>) {
-    let mut resolver = Resolver {
-        config,
-        findings: Vec::new(),
-        networks: HashMap::new(),
-        upstreams: BTreeMap::new(),
-    };
+    let mut resolver = Resolver::new(config);
     resolver.version();
     resolver.something_listens();
     let service = resolver.text(&config.service);
     let owner = resolver.text(&config.owner);
-    for Entry { name, value, span } in config.networks.iter() {
-        let set = resolver.network(value, *span);
-        resolver.networks.insert(name.value.clone(), set);
-    }
+    resolver.networks();
     for Entry { name, value, span } in config.upstreams.iter() {
         let id = UpstreamId::new(&name.value);
         let meaning = resolver.upstream(&id, value, *span).map(Arc::new);
@@ -92,7 +91,23 @@ struct Resolver<'a> {
     upstreams: BTreeMap<UpstreamId, Option<Arc<Upstream>>>,
 }
 
+impl<'a> Resolver<'a> {
+    fn new(config: &'a Config) -> Self {
+        let (networks, upstreams) = (HashMap::new(), BTreeMap::new());
+        Self { config, findings: Vec::new(), networks, upstreams }
+    }
+}
+
 impl Resolver<'_> {
+    /// Learns the named sets of clients.
+    fn networks(&mut self) {
+        let config = self.config;
+        for Entry { name, value, span } in config.networks.iter() {
+            let set = self.network(value, *span);
+            self.networks.insert(name.value.clone(), set);
+        }
+    }
+
     fn report(&mut self, finding: Diagnostic) {
         self.findings.push(finding);
     }

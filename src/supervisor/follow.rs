@@ -11,6 +11,7 @@ use tracing::{error, warn};
 use super::{
     Event, Judgement, Supervisor,
     apply::{Refusal, now},
+    guardrails,
     load::{Content, Contents, Reader, Refusal as Doubt, Seen},
     watch::Watch,
 };
@@ -168,7 +169,18 @@ impl Supervisor<'_> {
                 return error!(%error, "cannot read this host's addresses; what runs stays");
             }
         };
-        let mut judgement = Judgement::of(self.options, content, facts);
+        // They bind as they are now, not as they were when what runs was accepted.
+        let guardrails = match guardrails::load_to_run(&self.options.guardrails) {
+            Ok(guardrails) => guardrails,
+            Err(error) => {
+                let why = &error.source;
+                error!(%error, %why, "what runs stays");
+                following.contents.refused(content.hash, true);
+                return self.reject(1);
+            }
+        };
+        let mut judgement =
+            Judgement::of(self.options, content, facts, guardrails, Some(&self.policy));
         let Some(accepted) = judgement.accepted.take() else {
             match following.contents.refused(content.hash, asked) {
                 Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),

@@ -1,8 +1,10 @@
 //! What this process is and may: descriptors, capabilities, users and its cgroup.
 
 mod holder;
+mod writable;
 
 pub use holder::{Holder, Holders, holders_of, name_of};
+pub use writable::could_change;
 
 use std::{
     fs, io,

@@ -6,6 +6,7 @@ use std::{
     ffi::OsStr,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
+    path::Path,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -91,9 +92,22 @@ impl Program {
         program
     }
 
+    /// The same, under a guardrail.
+    #[track_caller]
+    pub(crate) fn serving_under(guardrail: &Path, file: ServiceFile) -> Self {
+        let options = [OsStr::new("--guardrails"), guardrail.as_os_str()];
+        let mut program = Self::started_with(portcullis(), file, &options);
+        assert_eq!(program.next("SERVING"), "SERVING generation=1");
+        program
+    }
+
     /// Starts it and waits for nothing.
-    pub(crate) fn started_by(mut command: Command, file: ServiceFile) -> Self {
-        command.args(["run", "--allow-port-zero"]).arg(file.path());
+    pub(crate) fn started_by(command: Command, file: ServiceFile) -> Self {
+        Self::started_with(command, file, &[])
+    }
+
+    fn started_with(mut command: Command, file: ServiceFile, options: &[&OsStr]) -> Self {
+        command.args(["run", "--allow-port-zero"]).arg(file.path()).args(options);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
         let out = BufReader::new(child.stdout.take().unwrap());

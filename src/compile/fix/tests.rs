@@ -9,7 +9,10 @@ use crate::{
 
 fn judge(source: &Source) -> Compiled {
     let today = Date::read("2026-11-22").unwrap();
-    compile(source, &Given { facts: None, today, allow_port_zero: false })
+    compile(
+        source,
+        &Given { facts: None, guardrails: &[], running: None, today, allow_port_zero: false },
+    )
 }
 
 fn source(text: &str) -> Source {

@@ -4,6 +4,7 @@ use crate::{
     diagnostic::Level,
     exposure::{Accept, Destination},
     lint::{Check, Context, Group, Report, Rule, signature},
+    policy::governance::Scope,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -21,11 +22,12 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         let mut accepts = cx.exposure.listener(&listener.id).iter();
         let is_open = |accept: &&Accept| accept.destination == Destination::Open;
         let Some(open) = accepts.find(is_open) else { continue };
-        let Err(unsigned) = signature::of(listener.allow.as_ref(), cx.today) else { continue };
+        let objection = signature::objection(cx, listener, true, &[Scope::Any]);
+        let Some(objection) = objection else { continue };
         let message =
             format!("`{}` listens on every address this host has or will have", listener.id);
         let finding = report.at(&listener.id, cx.wrote(&listener.id).side(open.family()), message);
-        signature::explain(finding, cx, &listener.id, unsigned)
+        signature::explain(finding, cx, &listener.id, &objection)
             .note("an address that the host is given later is served at once");
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         signature,
         wrote::Wrote,
     },
-    policy::{Place, Side},
+    policy::{Listener, Place, Side, governance::Scope},
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -31,7 +31,7 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
             continue;
         }
         // While nobody has signed for every address, that is what there is to say of it.
-        if found == Class::Any && signature::of(listener.allow.as_ref(), cx.today).is_err() {
+        if found == Class::Any && is_unsigned(cx, listener) {
             continue;
         }
         let message = format!("`{}` says {declared}, and this is {found}", listener.id);
@@ -44,6 +44,10 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
             )
             .help(format!("write a {declared} address, or the keyword that is true of this one"));
     }
+}
+
+fn is_unsigned(cx: &Context<'_>, listener: &Listener) -> bool {
+    signature::objection(cx, listener, true, &[Scope::Any]).is_some()
 }
 
 /// The class that the keyword asserts, the class there is, and what that is called.

@@ -26,9 +26,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     for (listener, side) in cx.sides() {
         let wrote = cx.wrote(&listener.id);
-        if !is_shared(side)
-            || names_clients(listener, wrote)
-            || signature::of(listener.allow.as_ref(), cx.today).is_ok()
+        if !is_shared(side) || names_clients(listener, wrote) || signature::is_signed(cx, listener)
         {
             continue;
         }

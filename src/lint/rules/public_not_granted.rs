@@ -5,6 +5,7 @@ use crate::{
     diagnostic::Level,
     exposure::{Accept, asserted},
     lint::{Check, Context, Group, Report, Rule, signature},
+    policy::governance::Scope,
 };
 
 pub(super) static RULE: Rule = Rule {
@@ -20,12 +21,14 @@ pub(super) static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     for listener in cx.policy.listeners.values() {
         let mut accepts = cx.exposure.listener(&listener.id).iter();
-        let Some(public) = accepts.find(|accept| is_public(accept)) else { continue };
-        let Err(unsigned) = signature::of(listener.allow.as_ref(), cx.today) else { continue };
+        let public = accepts.find(|accept| is_public(accept));
+        let objection = signature::objection(cx, listener, public.is_some(), &[Scope::Public]);
+        let Some(objection) = objection else { continue };
+        let family = public.map(Accept::family).or_else(|| objection.family());
+        let wrote = cx.wrote(&listener.id);
+        let span = family.map_or_else(|| wrote.expose(), |family| wrote.side(family));
         let message = format!("`{}` is reachable from the internet", listener.id);
-        let finding =
-            report.at(&listener.id, cx.wrote(&listener.id).side(public.family()), message);
-        signature::explain(finding, cx, &listener.id, unsigned);
+        signature::explain(report.at(&listener.id, span, message), cx, &listener.id, &objection);
     }
 }
 

@@ -58,19 +58,26 @@ impl Resolver<'_> {
     fn set_of(&mut self, list: &Each<Spanned<String>>) -> AddressSet {
         let mut set = AddressSet::default();
         for entry in &list.0 {
-            if let Some(network) = self.networks.get(&entry.value) {
-                set = set.union(network);
-                continue;
-            }
-            if self.config.networks.contains(&entry.value) {
-                continue;
-            }
-            match read::block(&entry.value) {
-                Ok(block) => set = set.union(&AddressSet::of_blocks([block])),
-                Err(fault) => self.client_fault(&entry.value, entry.span, &fault),
-            }
+            set = set.union(&self.clients_of(&entry.value, entry.span));
         }
         set
+    }
+
+    /// The addresses of a network by its name, or of a block.
+    pub(super) fn clients_of(&mut self, word: &str, span: Span) -> AddressSet {
+        if let Some(network) = self.networks.get(word) {
+            return network.clone();
+        }
+        if self.config.networks.contains(word) {
+            return AddressSet::default();
+        }
+        match read::block(word) {
+            Ok(block) => AddressSet::of_blocks([block]),
+            Err(fault) => {
+                self.client_fault(word, span, &fault);
+                AddressSet::default()
+            }
+        }
     }
 
     /// A word that is no address was meant as the name of a network.

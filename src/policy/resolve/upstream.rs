@@ -212,7 +212,7 @@ impl Resolver<'_> {
         self.bad(span, message, "choose a shorter path");
     }
 
-    fn unknown_upstream(&mut self, text: &str, span: Span) {
+    pub(super) fn unknown_upstream(&mut self, text: &str, span: Span) {
         let finding = Diagnostic::error(
             UNKNOWN_REFERENCE,
             span,

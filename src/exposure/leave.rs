@@ -1,0 +1,261 @@
+//! What guardrails let pass of each listener: freely, by a grant, or not at all.
+
+use std::collections::BTreeMap;
+
+use super::{Accept, Destination, Exposure};
+use crate::{
+    address::{Class, Date, class, set::AddressSet},
+    policy::{
+        Action, Expose, Family, Listener, ListenerId, Policy,
+        governance::{Excess, Flow, Grant, Guardrail, GuardrailFile, Net, Scope, standing},
+    },
+};
+
+/// What every guardrail says of every listener.
+#[derive(Debug, Default)]
+pub struct Leaves<'g> {
+    leaves: BTreeMap<ListenerId, Vec<Leave<'g>>>,
+}
+
+/// What one guardrail says of one thing that a listener exposes.
+#[derive(Debug)]
+pub struct Leave<'g> {
+    /// Which guardrail, by its place among those that were given.
+    pub guardrail: usize,
+    /// What is exposed, in its eyes.
+    pub flow: Flow,
+    /// Whether it may be.
+    pub pass: Pass<'g>,
+}
+
+/// Whether something may be exposed.
+#[derive(Debug)]
+pub enum Pass<'g> {
+    /// Without a grant.
+    Free,
+    /// Only the host can tell whether it needs a grant.
+    Perhaps,
+    /// By the grant of this id.
+    Granted(&'g str),
+    /// It may not. The nearest of the service's grants, if it has any.
+    Refused(Option<Near<'g>>),
+}
+
+/// A grant that does not let something pass.
+#[derive(Debug)]
+pub struct Near<'g> {
+    /// Its id.
+    pub id: &'g str,
+    /// The grant.
+    pub grant: &'g Grant,
+    /// What is outside its box; nothing when only its days are over.
+    pub excess: Vec<Excess>,
+}
+
+impl<'g> Leaves<'g> {
+    /// Holds every listener against every guardrail.
+    #[must_use]
+    pub fn of(
+        policy: &Policy,
+        exposure: &Exposure,
+        guardrails: &'g [GuardrailFile],
+        today: Date,
+    ) -> Self {
+        let mut leaves: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        // One that is wrong refuses every file as it is; what it would have let pass nobody knows.
+        let readable = guardrails.iter().enumerate().filter(|(_, file)| !file.is_wrong());
+        for (at, file) in readable {
+            let grants = Grants::of(&file.meaning, policy.service.as_deref());
+            for listener in policy.listeners.values() {
+                let accepts = exposure.listener(&listener.id);
+                let of_listener: &mut Vec<_> = leaves.entry(listener.id.clone()).or_default();
+                for (flow, need) in flows(listener, accepts, &file.meaning) {
+                    let pass = match need {
+                        Need::None => Pass::Free,
+                        Need::Perhaps => Pass::Perhaps,
+                        Need::Grant => grants.pass(listener, &flow, today),
+                    };
+                    of_listener.push(Leave { guardrail: at, flow, pass });
+                }
+            }
+        }
+        Self { leaves }
+    }
+
+    /// What the guardrails say of a listener, in their order.
+    #[must_use]
+    pub fn listener(&self, id: &ListenerId) -> &[Leave<'g>] {
+        self.leaves.get(id).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether a grant holds on a day: neither over nor yet to begin.
+#[must_use]
+pub fn holds(grant: &Grant, today: Date) -> bool {
+    standing(&grant.expires, today).holds() && grant.approved_on.is_none_or(|day| day <= today)
+}
+
+/// Whether a flow needs a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Need {
+    None,
+    Perhaps,
+    Grant,
+}
+
+/// What a listener exposes in the eyes of a guardrail, a flow for each family, scope and range of
+/// ports.
+fn flows(listener: &Listener, accepts: &[Accept], guardrail: &Guardrail) -> Vec<(Flow, Need)> {
+    let upstream = match &listener.action {
+        Action::Forward(upstream) => upstream.to_string(),
+        Action::Status => STATUS.to_owned(),
+    };
+    if let Expose::Unix(_) = listener.expose {
+        let is_free = guardrail.may_expose.contains(&Scope::Unix);
+        let need = if is_free { Need::None } else { Need::Grant };
+        return vec![(Flow { scope: Scope::Unix, upstream, net: None }, need)];
+    }
+    let mut flows = Vec::new();
+    for accept in accepts {
+        for (scope, need) in needs(accept, guardrail) {
+            let clients = served(listener, accept.family(), scope, guardrail);
+            for ports in &listener.ports {
+                let clients = clients.clone();
+                let net = Some(Net { family: accept.family(), ports: *ports, clients });
+                flows.push((Flow { scope, upstream: upstream.clone(), net }, need));
+            }
+        }
+    }
+    flows
+}
+
+/// How a box names the built-in status page, in words that no upstream can have.
+const STATUS: &str = "serve:status";
+
+/// What the addresses of an accept may count as.
+pub(super) fn scopes(accept: &Accept, guardrail: &Guardrail) -> Vec<Scope> {
+    let of = |addresses: &AddressSet, class| {
+        let parts = guardrail.split(addresses, class).into_iter();
+        parts.map(|(scope, _)| scope).collect::<Vec<_>>()
+    };
+    let mut scopes = match &accept.destination {
+        Destination::Open => vec![Scope::Any],
+        Destination::One(address) => vec![guardrail.scope_of(*address)],
+        Destination::Within(set) => accept
+            .classes()
+            .into_iter()
+            .flat_map(|class| of(&set.intersection(class::addresses_of(class)), class))
+            .collect(),
+    };
+    scopes.sort_unstable();
+    scopes.dedup();
+    scopes
+}
+
+fn needs(accept: &Accept, guardrail: &Guardrail) -> Vec<(Scope, Need)> {
+    let of_class = |addresses: &AddressSet, class: Class| {
+        let parts = guardrail.split(addresses, class);
+        let (free, bound) = (
+            parts.iter().find(|(_, is_free)| *is_free),
+            parts.iter().find(|(_, is_free)| !*is_free),
+        );
+        match (free, bound) {
+            (Some(_), Some((scope, _))) => Some((*scope, Need::Perhaps)),
+            (None, Some((scope, _))) => Some((*scope, Need::Grant)),
+            (Some((scope, _)), None) => Some((*scope, Need::None)),
+            (None, None) => None,
+        }
+    };
+    match &accept.destination {
+        Destination::Open => {
+            let is_free = guardrail.may_expose.contains(&Scope::Any);
+            vec![(Scope::Any, if is_free { Need::None } else { Need::Grant })]
+        }
+        Destination::One(address) => {
+            let class = crate::address::classify(*address);
+            of_class(&AddressSet::of_blocks([(*address).into()]), class).into_iter().collect()
+        }
+        Destination::Within(set) => {
+            let classes = accept.classes().into_iter();
+            classes
+                .filter_map(|class| of_class(&set.intersection(class::addresses_of(class)), class))
+                .collect()
+        }
+    }
+}
+
+/// The clients of a family that are served at addresses that count as `scope`.
+pub(super) fn served(
+    listener: &Listener,
+    family: Family,
+    scope: Scope,
+    guardrail: &Guardrail,
+) -> AddressSet {
+    let arriving = arriving(family, scope, guardrail);
+    match &listener.clients {
+        Some(clients) => clients.intersection(&arriving),
+        None => arriving,
+    }
+}
+
+/// The clients of a family whose packets get to addresses that count as `scope`: those that are as
+/// near, unless a translator or a balancer stands in front, which is assumed not to be so.
+pub(super) fn arriving(family: Family, scope: Scope, guardrail: &Guardrail) -> AddressSet {
+    let everyone = AddressSet::all_of(family == Family::V4);
+    let near: &[Class] = match scope {
+        Scope::Unix | Scope::Loopback => &[Class::Host],
+        Scope::Link => &[Class::Host, Class::Link],
+        Scope::Private => &[Class::Host, Class::Link, Class::Private],
+        Scope::Shared => &[Class::Host, Class::Link, Class::Private, Class::Shared],
+        Scope::Public | Scope::Any => &[],
+    };
+    let near = near.iter().map(|class| guardrail.addresses_of(*class));
+    match near.reduce(|all, set| all.union(&set)) {
+        Some(near) => near.intersection(&everyone),
+        None => everyone,
+    }
+}
+
+/// The grants of a guardrail for one service, by listener.
+struct Grants<'g>(BTreeMap<&'g str, Vec<(&'g str, &'g Grant)>>);
+
+impl<'g> Grants<'g> {
+    fn of(guardrail: &'g Guardrail, service: Option<&str>) -> Self {
+        let mut grants: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (id, grant) in &guardrail.grants {
+            if service == Some(&*grant.value.service) {
+                let of_listener = grants.entry(&*grant.value.listener).or_default();
+                of_listener.push((&**id, &grant.value));
+            }
+        }
+        Self(grants)
+    }
+
+    fn pass(&self, listener: &Listener, flow: &Flow, today: Date) -> Pass<'g> {
+        let own = self.0.get(listener.id.as_str()).map_or(&[][..], Vec::as_slice);
+        // A signature that names a grant relies on that one, whatever else is granted.
+        let named = listener.allow.as_ref().and_then(|allow| allow.grant.as_deref());
+        let mut nearest: Option<Near<'g>> = None;
+        let others = self.0.values().flatten();
+        let others = others.filter(|(_, grant)| grant.listener != listener.id.as_str());
+        for (id, grant) in own.iter().chain(others.take(MAX_COMPARED)) {
+            let mut excess = grant.bounds.excess(flow);
+            if grant.listener != listener.id.as_str() {
+                excess.push(Excess::Listener(listener.id.to_string()));
+            }
+            if let Some(named) = named.filter(|named| named != id) {
+                excess.push(Excess::Named(named.to_owned()));
+            }
+            if excess.is_empty() && holds(grant, today) {
+                return Pass::Granted(id);
+            }
+            if nearest.as_ref().is_none_or(|near| excess.len() < near.excess.len()) {
+                nearest = Some(Near { id, grant, excess });
+            }
+        }
+        Pass::Refused(nearest)
+    }
+}
+
+/// How many grants of other listeners are compared in search of the nearest.
+const MAX_COMPARED: usize = 64;

@@ -1,0 +1,86 @@
+//! Every claim with what became of it: one verdict for all rules that ask.
+
+use super::{Context, Finding, Report};
+use crate::{
+    config::Spanned,
+    exposure::proof::{Counterexample, Proof, decide},
+    policy::{
+        ListenerId,
+        claim::{Claim, Outcome},
+    },
+    source::Span,
+};
+
+/// A claim, and what became of it.
+#[derive(Debug)]
+pub(super) struct Decided<'a> {
+    /// The guardrail that claims it, by its place among those given; none is the file itself.
+    pub(super) guardrail: Option<usize>,
+    /// What is claimed.
+    pub(super) claim: &'a Claim,
+    /// Where.
+    pub(super) span: Span,
+    /// What became of it.
+    pub(super) proof: Proof,
+}
+
+/// Decides the claims of the file and of every guardrail.
+pub(super) fn decided<'a>(cx: &Context<'a>) -> Vec<Decided<'a>> {
+    let mut all = Vec::new();
+    for Spanned { value: claim, span } in &cx.claims.tests {
+        let proof = decide(claim, cx.policy, cx.exposure, None);
+        all.push(Decided { guardrail: None, claim, span: *span, proof });
+    }
+    for (at, file) in cx.readable_guardrails() {
+        for Spanned { value: claim, span } in &file.meaning.claims {
+            let proof = decide(claim, cx.policy, cx.exposure, Some(&file.meaning));
+            all.push(Decided { guardrail: Some(at), claim, span: *span, proof });
+        }
+    }
+    all
+}
+
+impl Decided<'_> {
+    /// Starts a finding: about a claim of the file at the claim, about one of a guardrail at the
+    /// listener, for that is what its owner can change.
+    pub(super) fn report<'r>(
+        &self,
+        cx: &Context<'_>,
+        report: &'r mut Report<'_>,
+        listener: &ListenerId,
+        place: Span,
+        what: &str,
+    ) -> Finding<'r> {
+        let name = &self.claim.name;
+        match self.guardrail {
+            None => report
+                .at(listener, self.span, format!("test \"{name}\" {what}"))
+                .related(place, format!("`{listener}` decides it here")),
+            Some(at) => {
+                let guardrail = cx.guardrails[at].name();
+                report
+                    .at(
+                        listener,
+                        place,
+                        format!("test \"{name}\" of guardrail `{guardrail}` {what}"),
+                    )
+                    .label(format!("`{listener}` decides it here"))
+            }
+        }
+    }
+}
+
+/// What a counterexample shows.
+pub(super) fn shown(claim: &Claim, example: &Counterexample) -> String {
+    let client = example.client;
+    let place = match (example.address, example.port) {
+        (Some(address), Some(port)) => std::net::SocketAddr::new(address, port).to_string(),
+        (None, Some(port)) => format!("port {port} of `{}`", example.listener),
+        _ => format!("the path of `{}`", example.listener),
+    };
+    match claim.outcome {
+        Outcome::Served => format!("for example, {client} is not served at {place}"),
+        Outcome::Unreachable => format!("for example, {client} is served at {place}"),
+        Outcome::Invisible => format!("for example, {client} gets a handshake at {place}"),
+    }
+}
