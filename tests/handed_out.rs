@@ -80,3 +80,57 @@ fn every_hook_is_a_command_that_the_program_has() {
         assert_eq!(Ended::with(words.chain([path])).code, Some(0), "{hook}");
     }
 }
+
+#[test]
+fn the_example_of_a_review_ends_as_its_readme_says() {
+    let folder = Path::new("examples/review");
+    let readme = fs::read_to_string(folder.join("README.md")).unwrap();
+    let commands = readme.lines().filter_map(|line| {
+        let (words, code) = line.strip_prefix("$ portcullis ")?.split_once("# exit ")?;
+        Some((words.split_whitespace(), code.trim().parse().unwrap()))
+    });
+    let mut codes = Vec::new();
+    for (words, code) in commands {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.current_dir(folder).args(words);
+        let ended = Ended::of(command);
+        assert_eq!((ended.code, ended.err.as_str()), (Some(code), ""), "{}", ended.out);
+        codes.push(code);
+    }
+    assert_eq!(codes, [0, 1, 1]);
+}
+
+#[test]
+fn the_example_of_a_review_refuses_what_its_readme_says() {
+    let folder = Path::new("examples/review");
+    let check = |service: &Path, guardrail: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.current_dir(folder).args(["check", "--now", "2026-12-01", "--guardrails"]);
+        command.args([guardrail, service]);
+        Ended::of(command)
+    };
+    let codes = |ended: &Ended| {
+        let errors = ended.out.lines().filter_map(|line| line.strip_prefix("error["));
+        errors.map(|line| line.chars().take(6).collect()).collect::<Vec<String>>()
+    };
+    let (service, guardrail) =
+        (Path::new("pull-request/portcullis.yaml"), "guardrails/acme-edge.yaml");
+    let signed = check(service, Path::new(guardrail));
+    assert_eq!(codes(&signed), ["PC0102", "PC1201", "PC1113", "PC0602"], "{}", signed.out);
+
+    let text = fs::read_to_string(folder.join(service)).unwrap();
+    let unsigned: Vec<_> = text.lines().filter(|line| !line.contains("I work from home")).collect();
+    let unsigned = ServiceFile::new(&unsigned.join("\n"));
+    let asked = check(unsigned.path(), Path::new(guardrail));
+    assert_eq!(codes(&asked), ["PC0102", "PC1201", "PC0602"], "{}", asked.out);
+
+    let grant = "    - { id: EXC-2026-015, service: billing-edge, listener: db, box: { classes: [public],
+        families: [v4], protocol: tcp, ports: [5432], clients: any, upstreams: [ledger] },
+        reason: working from home, owner: max@example.com, ticket: NET-12, approved_by: security@example.com,
+        approved_on: 2026-11-20, expires: 2027-01-31 }\n\nsuppressions:";
+    let granting = fs::read_to_string(folder.join(guardrail)).unwrap();
+    let granting = ServiceFile::new(&granting.replace("\nsuppressions:", grant));
+    let ticketed = text.replace("max@example.com,", "max@example.com, ticket: NET-12,");
+    let granted = check(ServiceFile::new(&ticketed).path(), granting.path());
+    assert_eq!(codes(&granted), ["PC1201", "PC0602"], "{}", granted.out);
+}

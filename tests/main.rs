@@ -12,6 +12,7 @@ mod handed_out;
 mod hosts;
 mod limits;
 mod narrow;
+mod oracle;
 mod reload;
 mod review;
 mod rules;

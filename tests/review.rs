@@ -54,6 +54,8 @@ fn exit_codes_do_not_depend_on_the_form() {
         assert_eq!(code("main.yaml", "absent.yaml"), Some(3), "{format}");
     }
     assert_eq!(in_case(&["diff", "main.yaml"]).code, Some(2));
+    assert_eq!(in_case(&["diff", "--exit-zero", "main.yaml", "pr.yaml"]).code, Some(0));
+    assert_eq!(in_case(&["diff", "--exit-zero", "main.yaml", "absent.yaml"]).code, Some(3));
     assert_eq!(in_case(&["diff", "--git", "HEAD", "main.yaml", "pr.yaml"]).code, Some(2));
     assert_eq!(in_case(&["diff", "--git", "--output=x", "main.yaml"]).code, Some(2));
 }

@@ -141,6 +141,9 @@ pub(super) struct Diff {
     /// How it is written
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(super) format: DiffFormat,
+    /// End with 0 where the change would make it 1
+    #[arg(long)]
+    pub(super) exit_zero: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -61,17 +61,43 @@ pub(crate) fn veth(addresses: &[&str]) {
     run("ip link add v0 type veth peer name v1");
     run("ip link set v1 up");
     run("ip link set v0 up");
+    give("", "v0", addresses);
+}
+
+/// A pair of interfaces: `near` with its addresses here, `far` with its own in the network
+/// namespace of the process, which is already in one.
+#[track_caller]
+pub(crate) fn veth_to(process: u32, near: (&str, &[&str]), far: (&str, &[&str])) {
+    let there = inside(process);
+    run(&format!("ip link add {} type veth peer name {}", near.0, far.0));
+    run(&format!("ip link set {} netns {process}", far.0));
+    run(&format!("{there}ip link set {} up", far.0));
+    run(&format!("ip link set {} up", near.0));
+    give("", near.0, near.1);
+    give(&there, far.0, far.1);
+}
+
+/// What a command begins with to be run in the network namespace of the process.
+pub(crate) fn inside(process: u32) -> String {
+    format!("nsenter --net=/proc/{process}/ns/net ")
+}
+
+/// Waits for the carrier and adds addresses, by commands that begin like this.
+#[track_caller]
+fn give(there: &str, interface: &str, addresses: &[&str]) {
     // The kernel takes its time to notice, and then sets up anew what depends on it, routes of IPv6
     // among them.
-    eventually("v0 has a carrier", || run("ip link show v0").contains("state UP"));
+    let show = format!("{there}ip link show {interface}");
+    eventually("it has a carrier", || run(&show).contains("state UP"));
     for address in addresses {
         let nodad = if address.contains(':') { " nodad" } else { "" };
-        run(&format!("ip addr add {address} dev v0{nodad}"));
+        run(&format!("{there}ip addr add {address} dev {interface}{nodad}"));
     }
     // Of IPv6 the address is there before the route to it, and a client that comes in between looks
     // for it on the wire.
     for address in addresses.iter().filter(|address| address.contains(':')) {
-        let route = format!("local {} dev v0 ", address.split('/').next().unwrap());
-        eventually(&route, || run("ip -6 route show table local").contains(&route));
+        let route = format!("local {} dev {interface} ", address.split('/').next().unwrap());
+        let table = format!("{there}ip -6 route show table local");
+        eventually(&route, || run(&table).contains(&route));
     }
 }

@@ -281,7 +281,9 @@ proptest! {
 
     #[test]
     fn what_was_widened_is_no_widening_on_the_way_back(a in small(), b in small()) {
-        if diff(&a, &b).effect() == Effect::Widening {
+        // A file that also narrows somewhere widens there on the way back.
+        let forth = diff(&a, &b).changes;
+        if !forth.is_empty() && forth.iter().all(|change| change.effect == Effect::Widening) {
             let back = diff(&b, &a).effect();
             prop_assert!(!matches!(back, Effect::Neutral | Effect::Widening), "{back:?}");
         }
