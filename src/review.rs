@@ -4,9 +4,11 @@
 //! Names, reasons and paths come from a file that its author controls. Nothing of them reaches an
 //! output unescaped.
 
+pub mod approval;
 pub mod entry;
 pub mod escape;
 pub mod from;
+pub mod governance;
 pub mod grid;
 pub mod json;
 pub mod markdown;
@@ -14,16 +16,21 @@ pub mod mermaid;
 pub mod svg;
 pub mod text;
 
+use std::collections::BTreeMap;
+
+use governance::Notice;
+
 use crate::{
     address::Date,
     config::Config,
     exposure::{
         Exposure,
-        diff::{Diff, Effect, diff},
+        diff::{Change, Diff, Effect, diff},
+        leave::{Leave, Leaves, gained},
         matrix::Matrix,
         reach::Reach,
     },
-    policy::Policy,
+    policy::{ListenerId, Policy, governance::GuardrailFile},
     source::Source,
 };
 
@@ -36,6 +43,8 @@ pub struct Version<'a> {
     pub config: &'a Config,
     /// What it means.
     pub policy: &'a Policy,
+    /// The limits that others set to it, where they are known.
+    pub guardrails: Option<&'a [GuardrailFile]>,
 }
 
 /// Two files, what lies between them, and all that is to be said with it.
@@ -51,8 +60,12 @@ pub struct Review<'a> {
     pub matrix: Matrix,
     /// What each proposed listener's bound rests on.
     pub reach: Reach,
-    /// Changes of who may approve what, one line each; they never pass in silence.
-    pub governance: &'a [String],
+    /// What the proposed file's guardrails let pass of it; nothing where they are not known.
+    pub leaves: Leaves<'a>,
+    /// What they let pass of what each listener gains.
+    pub gained: BTreeMap<ListenerId, Vec<Leave<'a>>>,
+    /// Changes of who may approve what, the worst first; they never pass in silence.
+    pub governance: Vec<Notice>,
     /// The day on which signatures are held against their expiry.
     pub today: Date,
 }
@@ -60,12 +73,7 @@ pub struct Review<'a> {
 impl<'a> Review<'a> {
     /// Compares two files.
     #[must_use]
-    pub fn of(
-        old: Option<Version<'a>>,
-        new: Option<Version<'a>>,
-        governance: &'a [String],
-        today: Date,
-    ) -> Self {
+    pub fn of(old: Option<Version<'a>>, new: Option<Version<'a>>, today: Date) -> Self {
         let nothing = Policy::default();
         let policy = |version: Option<Version<'a>>| version.map(|version| version.policy);
         let (before, after) = (policy(old).unwrap_or(&nothing), policy(new).unwrap_or(&nothing));
@@ -73,13 +81,27 @@ impl<'a> Review<'a> {
         let (was, is) = (reach(before), reach(after));
         let matrix = Matrix::of(after, &is).since(&Matrix::of(before, &was));
         let diff = diff((before, &was), (after, &is));
-        Self { old, new, diff, matrix, reach: is, governance, today }
+        let guardrails = new.and_then(|version| version.guardrails).unwrap_or_default();
+        let leaves = Leaves::of(after, &Exposure::of(after, None), guardrails, today);
+        let service = after.service.as_deref();
+        let gained = diff.changes.iter().filter_map(|change| {
+            let listener = after.listeners.get(&change.listener)?;
+            let leaves = gained::leaves(change, listener, service, guardrails, today);
+            Some((change.listener.clone(), leaves))
+        });
+        let gained = gained.collect();
+        let governance = Vec::new();
+        let mut review =
+            Self { old, new, diff, matrix, reach: is, leaves, gained, governance, today };
+        review.governance = governance::notices(&review);
+        review
     }
 
     /// Whether it needs nobody's approval.
     #[must_use]
     pub fn passes(&self) -> bool {
-        self.diff.effect().passes() && self.governance.is_empty()
+        let passes = |change: &Change| change.effect.passes() || self.is_granted(change);
+        self.diff.changes.iter().all(passes) && !self.governance.iter().any(|notice| notice.loosens)
     }
 
     /// `1 widening, 2 narrowing`, the worst first.

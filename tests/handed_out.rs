@@ -110,8 +110,9 @@ fn the_example_of_a_review_refuses_what_its_readme_says() {
         Ended::of(command)
     };
     let codes = |ended: &Ended| {
-        let errors = ended.out.lines().filter_map(|line| line.strip_prefix("error["));
-        errors.map(|line| line.chars().take(6).collect()).collect::<Vec<String>>()
+        let errors =
+            ended.out.lines().filter_map(|line| line.strip_prefix("error[")?.split_once(']'));
+        errors.map(|(code, _)| code.to_owned()).collect::<Vec<_>>()
     };
     let (service, guardrail) =
         (Path::new("pull-request/portcullis.yaml"), "guardrails/acme-edge.yaml");

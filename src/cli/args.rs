@@ -138,6 +138,11 @@ pub(super) struct Diff {
     /// Read the old file from this revision of the repository that the file is in
     #[arg(long, value_name = "REV")]
     pub(super) git: Option<String>,
+    #[command(flatten)]
+    pub(super) governed: Governed,
+    /// A file of limits as it is in force, to say what changes in those of `--guardrails`
+    #[arg(long, value_name = "FILE", requires = "guardrails")]
+    pub(super) old_guardrails: Vec<PathBuf>,
     /// How it is written
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(super) format: DiffFormat,
@@ -163,6 +168,8 @@ pub(super) struct Show {
     /// A file that is in force: what is new is marked
     #[arg(long, value_name = "OLD")]
     pub(super) against: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) governed: Governed,
     /// What these clients reach, a block or an address
     #[arg(long, value_name = "CIDR")]
     pub(super) from: Option<String>,

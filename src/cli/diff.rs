@@ -7,12 +7,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{Error, Exit, args, read, today};
+use super::{Error, Exit, args, governed::Governed, read};
 use crate::{
     compile::{self, Reading},
     diagnostic::{Diagnostic, human},
+    policy::governance::GuardrailFile,
     review::{self, Review, Version, json, markdown},
     source::{MAX_BYTES, Source},
+    supervisor::guardrails,
 };
 
 pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error> {
@@ -24,8 +26,14 @@ pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error
             return Err(Error::Usage("`diff` takes two files, or `--git REV` and one".to_owned()));
         }
     };
-    let Some((old, new)) = pair.versions()? else { return Ok(Exit::CannotJudge) };
-    let review = Review::of(old, new, &[], today());
+    let governed = Governed::load(&args.governed)?;
+    let before = match args.old_guardrails.as_slice() {
+        [] => None,
+        named => Some(guardrails::load(named)?),
+    };
+    let sides = Sides { old: before.as_deref(), new: governed.in_force() };
+    let Some((old, new)) = pair.versions(sides)? else { return Ok(Exit::CannotJudge) };
+    let review = Review::of(old, new, governed.today);
     let exit = if review.passes() || args.exit_zero { Exit::Ok } else { Exit::Findings };
     match args.format {
         args::DiffFormat::Text => write!(out, "{}", review::text::render(&review))?,
@@ -63,9 +71,17 @@ impl Pair {
         Ok(Self { old: of_git(revision, file)?, new: of_file(file)? })
     }
 
-    /// Both, if both have a meaning; else says of each that has none why.
-    pub(super) fn versions(&self) -> Result<Option<Versions<'_>>, Error> {
+    /// Both, if both and their guardrails have a meaning; else says of each that has none why.
+    pub(super) fn versions<'a>(&'a self, sides: Sides<'a>) -> Result<Option<Versions<'a>>, Error> {
         let mut judged = true;
+        let wrong = [sides.old, sides.new].into_iter().flatten().flatten();
+        for file in wrong.filter(|file| file.is_wrong()) {
+            let mut errors = anstream::stderr();
+            human::write(&mut errors, &file.source, &file.findings, true)?;
+            let path = file.source.path().escape_debug();
+            writeln!(errors, "error: cannot judge by `{path}`: nobody knows what it would grant")?;
+            judged = false;
+        }
         for text in self.old.iter().chain([&self.new]) {
             if let Err(findings) = &text.meaning {
                 let mut errors = anstream::stderr();
@@ -75,18 +91,25 @@ impl Pair {
                 judged = false;
             }
         }
-        let old = self.old.as_ref().and_then(Text::version);
-        Ok(judged.then(|| (old, self.new.version())))
+        let old = self.old.as_ref().and_then(|text| text.version(sides.old));
+        Ok(judged.then(|| (old, self.new.version(sides.new))))
     }
+}
+
+/// The guardrails of both files, where they are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides<'a> {
+    pub(super) old: Option<&'a [GuardrailFile]>,
+    pub(super) new: Option<&'a [GuardrailFile]>,
 }
 
 /// The old file, if there was one, and the new one.
 type Versions<'a> = (Option<Version<'a>>, Option<Version<'a>>);
 
 impl Text {
-    fn version(&self) -> Option<Version<'_>> {
+    fn version<'a>(&'a self, guardrails: Option<&'a [GuardrailFile]>) -> Option<Version<'a>> {
         let Reading { config, policy } = self.meaning.as_ref().ok()?;
-        Some(Version { source: &self.source, config, policy })
+        Some(Version { source: &self.source, config, policy, guardrails })
     }
 }
 

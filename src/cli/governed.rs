@@ -24,6 +24,11 @@ impl Governed {
         Ok(Self { files, today: args.now.unwrap_or_else(today) })
     }
 
+    /// The guardrails, if there are any.
+    pub(super) fn in_force(&self) -> Option<&[GuardrailFile]> {
+        Some(self.files.as_slice()).filter(|files| !files.is_empty())
+    }
+
     /// Each guardrail with what was found in it beside all of these files, every finding once.
     pub(super) fn findings<'a>(
         &'a self,

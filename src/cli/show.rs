@@ -2,7 +2,11 @@
 
 use std::io::{self, Write};
 
-use super::{Error, Exit, args, diff::Pair, today};
+use super::{
+    Error, Exit, args,
+    diff::{Pair, Sides},
+    governed::Governed,
+};
 use crate::{
     address::{read, set::AddressSet},
     review::{Review, from, json, mermaid, svg, text},
@@ -16,8 +20,10 @@ pub(super) fn show(args: &args::Show, out: &mut dyn Write) -> Result<Exit, Error
     }
     let old = args.against.as_deref().unwrap_or(&args.file);
     let pair = Pair::of_files(old, &args.file)?;
-    let Some((old, new)) = pair.versions()? else { return Ok(Exit::CannotJudge) };
-    let review = Review::of(old, new, &[], today());
+    let governed = Governed::load(&args.governed)?;
+    let sides = Sides { old: None, new: governed.in_force() };
+    let Some((old, new)) = pair.versions(sides)? else { return Ok(Exit::CannotJudge) };
+    let review = Review::of(old, new, governed.today);
     let version = review.new.expect("the new file is always there");
     match (args.format, &clients) {
         (args::ShowFormat::Text, None) => write!(out, "{}", text::table(&review))?,

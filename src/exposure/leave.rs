@@ -1,5 +1,7 @@
 //! What guardrails let pass of each listener: freely, by a grant, or not at all.
 
+pub mod gained;
+
 use std::collections::BTreeMap;
 
 use super::{Accept, Destination, Exposure};
@@ -7,7 +9,9 @@ use crate::{
     address::{Class, Date, class, set::AddressSet},
     policy::{
         Action, Expose, Family, Listener, ListenerId, Policy,
-        governance::{Excess, Flow, Grant, Guardrail, GuardrailFile, Net, Scope, standing},
+        governance::{
+            Excess, Few, Flow, Grant, Guardrail, GuardrailFile, Net, Scope, Standing, standing,
+        },
     },
 };
 
@@ -26,6 +30,48 @@ pub struct Leave<'g> {
     pub flow: Flow,
     /// Whether it may be.
     pub pass: Pass<'g>,
+}
+
+impl Leave<'_> {
+    /// Why it may not be, in the name of the guardrail that says so; nothing if it may be.
+    #[must_use]
+    pub fn refusal(&self, guardrails: &[GuardrailFile], today: Date) -> Option<String> {
+        let file = guardrails.get(self.guardrail)?;
+        let (name, scope) = (file.name(), self.flow.scope);
+        let near = match &self.pass {
+            Pass::Refused(near) => near.as_ref(),
+            Pass::Free | Pass::Perhaps | Pass::Granted(_) => return None,
+        };
+        let Some(Near { id, grant, excess }) = near else {
+            return Some(match (scope, &file.meaning.private_means) {
+                (Scope::Private, Some(private)) => format!(
+                    "guardrail `{name}` counts only {} as private, and this service has no grant",
+                    Few(private)
+                ),
+                _ => format!(
+                    "guardrail `{name}` lets no service expose `{scope}` without a grant, and this service has none"
+                ),
+            });
+        };
+        if !excess.is_empty() {
+            let outside: Vec<_> = excess.iter().map(ToString::to_string).collect();
+            return Some(format!(
+                "guardrail `{name}` has no grant that holds all of it; outside the nearest, {id}: {}",
+                outside.join(", ")
+            ));
+        }
+        Some(match standing(&grant.expires, today) {
+            Standing::Expired(last) => {
+                format!("grant {id} of guardrail `{name}` ended with {last}, UTC")
+            }
+            Standing::Malformed => {
+                format!("grant {id} of guardrail `{name}` ends on no day, so it counts as expired")
+            }
+            Standing::Unlimited | Standing::Left(_) => {
+                format!("grant {id} of guardrail `{name}` has not begun yet")
+            }
+        })
+    }
 }
 
 /// Whether something may be exposed.
@@ -106,10 +152,7 @@ enum Need {
 /// What a listener exposes in the eyes of a guardrail, a flow for each family, scope and range of
 /// ports.
 fn flows(listener: &Listener, accepts: &[Accept], guardrail: &Guardrail) -> Vec<(Flow, Need)> {
-    let upstream = match &listener.action {
-        Action::Forward(upstream) => upstream.to_string(),
-        Action::Status => STATUS.to_owned(),
-    };
+    let upstream = upstream(listener);
     if let Expose::Unix(_) = listener.expose {
         let is_free = guardrail.may_expose.contains(&Scope::Unix);
         let need = if is_free { Need::None } else { Need::Grant };
@@ -127,6 +170,14 @@ fn flows(listener: &Listener, accepts: &[Accept], guardrail: &Guardrail) -> Vec<
         }
     }
     flows
+}
+
+/// What a listener leads to, as a box names it.
+fn upstream(listener: &Listener) -> String {
+    match &listener.action {
+        Action::Forward(upstream) => upstream.to_string(),
+        Action::Status => STATUS.to_owned(),
+    }
 }
 
 /// How a box names the built-in status page, in words that no upstream can have.

@@ -4,10 +4,10 @@
 use super::{Context, Finding};
 use crate::{
     address::{Class, classify},
-    exposure::leave::{Leave, Near, Pass},
+    exposure::leave::{Leave, Pass},
     policy::{
         Allow, Family, Listener, ListenerId,
-        governance::{Few, Scope, Standing, standing},
+        governance::{Scope, Standing, standing},
     },
 };
 
@@ -106,7 +106,9 @@ pub(super) fn explain<'r>(
             .related(wrote.expires(), "this is no day as YYYY-MM-DD, so it counts as expired"),
     };
     for leave in &objection.refused {
-        finding = finding.note(refusal(cx, leave));
+        if let Some(refusal) = leave.refusal(cx.guardrails, cx.today) {
+            finding = finding.note(refusal);
+        }
     }
     finding = finding.help(format!(
         "name what clients are meant to reach: `expose: {{ private: {{ subnet: {} }} }}` or `expose: loopback`",
@@ -121,41 +123,6 @@ pub(super) fn explain<'r>(
         finding = finding.help(request(cx, listener, leave));
     }
     finding
-}
-
-/// Which guardrail refuses, and what is outside its nearest grant.
-fn refusal(cx: &Context<'_>, leave: &Leave<'_>) -> String {
-    let file = &cx.guardrails[leave.guardrail];
-    let (name, scope) = (file.name(), leave.flow.scope);
-    let Pass::Refused(Some(Near { id, grant, excess })) = &leave.pass else {
-        if let (Scope::Private, Some(private)) = (scope, &file.meaning.private_means) {
-            return format!(
-                "guardrail `{name}` counts only {} as private, and this service has no grant",
-                Few(private)
-            );
-        }
-        return format!(
-            "guardrail `{name}` lets no service expose `{scope}` without a grant, and this service has none"
-        );
-    };
-    if !excess.is_empty() {
-        let outside: Vec<_> = excess.iter().map(ToString::to_string).collect();
-        return format!(
-            "guardrail `{name}` has no grant that holds all of it; outside the nearest, {id}: {}",
-            outside.join(", ")
-        );
-    }
-    match standing(&grant.expires, cx.today) {
-        Standing::Expired(last) => {
-            format!("grant {id} of guardrail `{name}` ended with {last}, UTC")
-        }
-        Standing::Malformed => {
-            format!("grant {id} of guardrail `{name}` ends on no day, so it counts as expired")
-        }
-        Standing::Unlimited | Standing::Left(_) => {
-            format!("grant {id} of guardrail `{name}` has not begun yet")
-        }
-    }
 }
 
 /// What to ask of those who answer for the guardrail: the box that would hold it.

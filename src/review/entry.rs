@@ -14,7 +14,7 @@ use crate::{
         local::Local,
         vantage::{Extent, Vantage},
     },
-    policy::{Action, Allow, Expiry, Policy, UpstreamId},
+    policy::{Action, Policy, UpstreamId},
     source::Span,
 };
 
@@ -66,7 +66,9 @@ impl Entry {
             rows.put("because", format!("{} {}   ({line})", cause.field.word(), turn(cause)));
         }
         if !change.effect.passes() {
-            rows.put("approved", approval(review, change));
+            for line in review.approval(change) {
+                rows.put("approved", line);
+            }
         }
         Self {
             word: change.effect.word().to_uppercase(),
@@ -267,34 +269,6 @@ fn turn(cause: &Cause) -> String {
         (Some(before), Some(after)) => format!("{} → {}", plain(before), plain(after)),
         (None, None) => String::new(),
     }
-}
-
-/// Who signed for it, or that nobody did.
-fn approval(review: &Review<'_>, change: &Change) -> String {
-    match &change.allow {
-        Some(allow) if allow.expires.holds_on(review.today) => {
-            format!("by the file itself (self-approved): {}", signature(allow))
-        }
-        Some(allow) => format!("by nobody any more: {}", signature(allow)),
-        None if change.needs_allow => {
-            "by nobody: what is public or any needs an `allow`, and there is none".to_owned()
-        }
-        None => "by nobody; the language asks for no `allow` here".to_owned(),
-    }
-}
-
-fn signature(allow: &Allow) -> String {
-    let mut words = vec![plain(&allow.reason)];
-    let named = [("owner", &allow.owner), ("ticket", &allow.ticket), ("grant", &allow.grant)];
-    for (key, value) in named {
-        words.extend(value.as_ref().map(|value| format!("{key} {value}")));
-    }
-    words.push(match &allow.expires {
-        Expiry::Never => "never expires".to_owned(),
-        Expiry::On(day) => format!("through {day}"),
-        Expiry::Malformed => "expired".to_owned(),
-    });
-    words.join(", ")
 }
 
 /// Where the key stands: in the new file if it is there, else in the old one.

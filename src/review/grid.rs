@@ -1,13 +1,12 @@
 //! The table of who reaches what, in columns.
 
-use super::{Version, entry::members, escape::plain};
+use super::{Review, Version, approval::Footing, entry::members, escape::plain};
 use crate::{
-    address::Date,
     exposure::{
         matrix::{Matrix, Row},
         vantage::{Extent, Vantage},
     },
-    policy::{Expiry, Listener},
+    policy::governance::Scope,
 };
 
 /// How wide a name may be before it is cut.
@@ -20,9 +19,15 @@ const MAX_ROWS: usize = 200;
 pub const LEGEND: &str =
     "all/some of those there, · none, + grew in this change, ! needs an `allow` and has none";
 
-/// The table, every line ended, worst rows first where there are too many.
+/// The same where guardrails are known.
+pub const LEGEND_GOVERNED: &str =
+    "all/some of those there, · none, + grew in this change, ! not granted, or not signed for";
+
+/// The table, every line ended, worst rows first where there are too many. With guardrails, each
+/// line says by which grant it is so.
 #[must_use]
-pub fn grid(matrix: &Matrix, version: Version<'_>, today: Date) -> String {
+pub fn grid(review: &Review<'_>, version: Version<'_>) -> String {
+    let matrix: &Matrix = &review.matrix;
     let special = matrix.has_special();
     let columns =
         Vantage::ALL.into_iter().filter(|vantage| special || *vantage != Vantage::Special);
@@ -35,11 +40,14 @@ pub fn grid(matrix: &Matrix, version: Version<'_>, today: Date) -> String {
         rows.sort_by_key(|row| std::cmp::Reverse(row.grew));
     }
     for row in rows.iter().take(MAX_ROWS) {
-        let unsigned = row.listeners.iter().any(|id| {
-            version.policy.listeners.get(id).is_some_and(|listener| is_unsigned(listener, today))
-        });
+        let listeners = row.listeners.iter().filter_map(|id| version.policy.listeners.get(id));
+        let footings: Vec<_> = listeners.map(|listener| review.footing(listener)).collect();
+        let missing = footings.iter().filter_map(first_missing).min();
         let mut line = vec![cut(&name(row, version)), cut(&row.entrances.join(" "))];
-        line.extend(columns.iter().map(|vantage| cell(row, *vantage, unsigned)));
+        line.extend(columns.iter().map(|vantage| cell(row, *vantage, missing)));
+        if !review.guardrails().is_empty() {
+            line.push(cut(&standing(&footings)));
+        }
         lines.push(line);
     }
     let mut table = align(&lines);
@@ -55,13 +63,32 @@ fn name(row: &Row, version: Version<'_>) -> String {
     plain(&if names == id.as_str() { names } else { format!("{id} ({names})") })
 }
 
-/// Whether it is exposed in a way that must be signed for, and nobody has.
-fn is_unsigned(listener: &Listener, today: Date) -> bool {
-    let signed = listener.allow.as_ref().map(|allow| &allow.expires);
-    listener.needs_allow() && !signed.is_some_and(|expires: &Expiry| expires.holds_on(today))
+/// The nearest vantage from which nothing stands for what is reached.
+fn first_missing(footing: &Footing<'_>) -> Option<Vantage> {
+    let Footing::Missing(refused) = footing else { return None };
+    Some(match refused {
+        Some(Scope::Unix | Scope::Loopback) => Vantage::Host,
+        Some(Scope::Link) => Vantage::Link,
+        Some(Scope::Private) => Vantage::Private,
+        Some(Scope::Shared | Scope::Public | Scope::Any) | None => Vantage::Shared,
+    })
 }
 
-fn cell(row: &Row, vantage: Vantage, unsigned: bool) -> String {
+/// Which grants stand for a line, or that one is missing.
+fn standing(footings: &[Footing<'_>]) -> String {
+    let mut ids = Vec::new();
+    for footing in footings {
+        match footing {
+            Footing::Missing(Some(_)) => return "NO GRANT".to_owned(),
+            Footing::Missing(None) => return "NOT SIGNED".to_owned(),
+            Footing::Granted(granted) => ids.extend(granted.iter().map(|id| plain(id))),
+            Footing::Free => {}
+        }
+    }
+    if ids.is_empty() { String::new() } else { format!("grant {}", ids.join(", ")) }
+}
+
+fn cell(row: &Row, vantage: Vantage, missing: Option<Vantage>) -> String {
     let at = vantage as usize;
     let only_paths = row.entrances.iter().all(|entrance| entrance.starts_with("unix"));
     let word = match row.cells[at] {
@@ -71,8 +98,7 @@ fn cell(row: &Row, vantage: Vantage, unsigned: bool) -> String {
         Extent::All => "all",
     };
     let plus = if row.grew[at] { "+" } else { "" };
-    let far = vantage > Vantage::Private;
-    let mark = if unsigned && far { "!" } else { "" };
+    let mark = if missing.is_some_and(|first| vantage >= first) { "!" } else { "" };
     format!("{plus}{word}{mark}")
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Review, Version, from::Access};
+use super::{Review, Version, approval::Footing, from::Access};
 use crate::{
     address::set::AddressSet,
     exposure::{
@@ -31,8 +31,14 @@ pub struct Report<'a> {
     inputs: Inputs<'a>,
     changes: Vec<ChangeForm<'a>>,
     unchanged: usize,
-    governance: &'a [String],
+    governance: Vec<NoticeForm<'a>>,
     matrix: Vec<RowForm<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct NoticeForm<'a> {
+    text: &'a str,
+    loosens: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -53,6 +59,8 @@ struct ChangeForm<'a> {
     causes: Vec<CauseForm<'a>>,
     allow: Option<AllowForm<'a>>,
     needs_allow: bool,
+    granted: bool,
+    approval: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +145,8 @@ struct ListenerForm<'a> {
     visible: Vec<FlowForm>,
     served: Vec<FlowForm>,
     rests_on: Vec<&'static str>,
+    grants: Vec<&'a str>,
+    refusals: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -148,11 +158,17 @@ struct FromForm {
 /// The new file of a review by itself, and what some clients reach.
 #[must_use]
 pub fn show<'a>(review: &'a Review<'a>, from: Option<(&AddressSet, Vec<Access>)>) -> Shown<'a> {
+    let listener = |id| review.new.and_then(|version| version.policy.listeners.get(id));
     let listeners = review.reach.listeners().map(|(id, taken)| ListenerForm {
         name: id.as_str(),
         visible: flow_forms(&taken.visible),
         served: flow_forms(&taken.served),
         rests_on: taken.rests_on.iter().map(|assumption| assumption.name()).collect(),
+        grants: match listener(id).map(|listener| review.footing(listener)) {
+            Some(Footing::Granted(ids)) => ids,
+            _ => Vec::new(),
+        },
+        refusals: listener(id).map_or_else(Vec::new, |listener| review.refusals(listener)),
     });
     Shown {
         schema: "portcullis.show/1",
@@ -179,7 +195,11 @@ pub fn report<'a>(review: &'a Review<'a>, exit: u8) -> Report<'a> {
         inputs: Inputs { old: path(review.old), new: path(review.new) },
         changes: review.diff.changes.iter().map(|change| change_form(review, change)).collect(),
         unchanged: review.diff.unchanged,
-        governance: review.governance,
+        governance: review
+            .governance
+            .iter()
+            .map(|notice| NoticeForm { text: &notice.text, loosens: notice.loosens })
+            .collect(),
         matrix: rows(&review.matrix),
     }
 }
@@ -221,6 +241,8 @@ fn change_form<'a>(review: &Review<'_>, change: &'a Change) -> ChangeForm<'a> {
             holds: allow.expires.holds_on(review.today),
         }),
         needs_allow: change.needs_allow,
+        granted: review.is_granted(change),
+        approval: if change.effect.passes() { Vec::new() } else { review.approval(change) },
     }
 }
 

@@ -15,8 +15,8 @@ const RESERVE: usize = 500;
 pub fn render(review: &Review<'_>) -> String {
     let mut page = Page { text: String::new(), cut: 0 };
     page.add(&heading(review));
-    for line in review.governance {
-        page.add(&format!("**GOVERNANCE** {}\n\n", escape::code(line)));
+    for notice in &review.governance {
+        page.add(&format!("**GOVERNANCE** {}\n\n", escape::code(&notice.text)));
     }
     for change in &review.diff.changes {
         if change.effect != Effect::Neutral {

@@ -4,7 +4,7 @@
 //! A bar grows from the listener to the left, from this host out to the internet: the longer, the
 //! more exposed. No scripts, no fonts, no links; light and dark by the reader's choice.
 
-use super::{Review, Version, entry::members, escape::markup, text::put};
+use super::{Review, Version, approval::Footing, entry::members, escape::markup, text::put};
 use crate::{
     address::set::AddressSet,
     exposure::{
@@ -194,13 +194,15 @@ fn door_frame(svg: &mut String, review: &Review<'_>, listener: &Listener, row: u
     );
     line(svg, LISTENER_AT + 12, top + 36, "small", &cut(&place, LISTENER_SIGNS));
     let signed = listener.allow.as_ref();
-    let (class, words) = match signed {
-        Some(allow) if allow.expires.holds_on(review.today) => {
+    let (class, words) = match (review.footing(listener), signed) {
+        (Footing::Granted(ids), _) => ("small good", format!("grant {}", ids.join(", "))),
+        (Footing::Missing(Some(_)), _) => ("small bad", "no grant holds this".to_owned()),
+        (_, Some(allow)) if allow.expires.holds_on(review.today) => {
             ("small good", format!("signed: {}", allow.reason))
         }
-        Some(_) => ("small bad", "its signature has expired".to_owned()),
-        None if listener.needs_allow() => ("small bad", "nobody has signed for this".to_owned()),
-        None => ("small", "needs no signature".to_owned()),
+        (_, Some(_)) => ("small bad", "its signature has expired".to_owned()),
+        (Footing::Missing(None), None) => ("small bad", "nobody has signed for this".to_owned()),
+        (Footing::Free, None) => ("small", "needs no signature".to_owned()),
     };
     line(svg, LISTENER_AT + 12, top + 51, class, &cut(&words, LISTENER_SIGNS));
 }

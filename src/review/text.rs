@@ -25,8 +25,8 @@ pub fn render(review: &Review<'_>) -> String {
         text.push_str(&rows(&entry));
     }
     text.push('\n');
-    for line in review.governance {
-        put(&mut text, format_args!("GOVERNANCE  {}\n", plain(line)));
+    for notice in &review.governance {
+        put(&mut text, format_args!("GOVERNANCE  {}\n", plain(&notice.text)));
     }
     for line in footer(review) {
         put(&mut text, format_args!("{line}\n"));
@@ -51,8 +51,9 @@ pub fn rows(entry: &Entry) -> String {
 #[must_use]
 pub fn table(review: &Review<'_>) -> String {
     let Some(version) = review.new else { return String::new() };
-    let table = grid::grid(&review.matrix, version, review.today);
-    let mut text = format!("{table}{}\n", grid::LEGEND);
+    let table = grid::grid(review, version);
+    let legend = if review.guardrails().is_empty() { grid::LEGEND } else { grid::LEGEND_GOVERNED };
+    let mut text = format!("{table}{legend}\n");
     for line in assumptions(review) {
         put(&mut text, format_args!("{line}\n"));
     }
