@@ -8,7 +8,10 @@ use libfuzzer_sys::fuzz_target;
 use portcullis::{
     address::Date,
     compile::{Given, compile, unreadable},
-    diagnostic::{Diagnostic, human, json},
+    diagnostic::{
+        Diagnostic, Level, human, json,
+        report::{File, Input, Report},
+    },
     facts::{Facts, HostAddress, Link},
     source::{Source, Span},
 };
@@ -25,7 +28,8 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn judge(source: &Source, facts: Option<&Facts>) {
     let today = Date::of_unix(1_800_000_000);
-    let compiled = compile(source, &Given { facts, today, allow_port_zero: false });
+    let given = Given { facts, guardrails: &[], running: None, today, allow_port_zero: false };
+    let compiled = compile(source, &given);
     let refused = compiled.findings.iter().any(|finding| finding.level.refuses());
     assert!(compiled.policy.is_some() != refused, "a policy is for a file that is not refused");
     render(source, &compiled.findings);
@@ -44,8 +48,13 @@ fn render(source: &Source, findings: &[Diagnostic]) {
     let text = String::from_utf8(out).expect("the renderer writes text");
     let hostile = |character: char| character.is_control() && character != '\n';
     assert!(!text.contains(hostile), "{text:?}");
-    let report = json::report(1, &[(source, findings)], |_| "name");
-    drop(serde_json::to_string(&report).expect("a report is JSON"));
+    let input = Input::new("service", "fuzz.yaml", source.text().as_bytes());
+    let files = vec![File::new(input, source, &[], findings)];
+    let (fail_on, rules, others) = (Level::Error, [].as_slice(), Vec::new());
+    let report = Report { exit: 1, fail_on, rules, files, others, hidden: None };
+    let mut out = Vec::new();
+    json::write(&mut out, &report).expect("a vector takes everything");
+    drop(serde_json::from_slice::<serde_json::Value>(&out).expect("a report is JSON"));
 }
 
 /// A span lies in the text and cuts no character.
@@ -78,6 +87,7 @@ fn host() -> Facts {
         may_bind_privileged: false,
         ephemeral_ports: (32768, 60999),
         reserved_ports: Vec::new(),
+        descriptors: Some(1024),
         ipv6: true,
         cores: 2,
     }

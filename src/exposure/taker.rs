@@ -17,8 +17,8 @@ use crate::{
 pub struct Takers<'a> {
     exposure: &'a Exposure,
     facts: Option<&'a Facts>,
-    /// By destination and first port, with the last port and the accept. Ranges of one destination
-    /// do not overlap, or the overlap is a finding of its own.
+    /// By destination and first port, with the last port and the accept. Ranges of one block or of
+    /// every address do not overlap, or the overlap is a finding of its own.
     accepts: BTreeMap<(Key, u16), (u16, usize)>,
 }
 
@@ -40,7 +40,8 @@ impl<'a> Takers<'a> {
         for (at, accept) in exposure.accepts().iter().enumerate() {
             for key in keys(accept) {
                 for ports in accept.ports().iter().filter(|ports| ports.first != 0) {
-                    accepts.insert((key, ports.first), (ports.last, at));
+                    let kept = accepts.entry((key, ports.first)).or_insert((ports.last, at));
+                    *kept = (*kept).max((ports.last, at));
                 }
             }
         }
@@ -94,9 +95,14 @@ impl<'a> Takers<'a> {
     }
 
     fn find(&self, key: Key, ports: PortRange) -> Option<&'a Accept> {
-        let mut before = self.accepts.range((key, 0)..=(key, ports.last));
-        let (_, (last, at)) = before.next_back()?;
-        (*last >= ports.first).then(|| &self.exposure.accepts()[*at])
+        let mut before = self.accepts.range((key, 0)..=(key, ports.last)).map(|(_, found)| found);
+        let reaches = |(last, _): &&(u16, usize)| *last >= ports.first;
+        // Several interfaces may have an address of one class, and their ranges overlap.
+        let (_, at) = match key {
+            Key::Class(..) => before.rev().find(reaches),
+            Key::Block(_) | Key::Open(_) => before.next_back().filter(reaches),
+        }?;
+        Some(&self.exposure.accepts()[*at])
     }
 }
 
