@@ -139,7 +139,8 @@ impl Supervisor<'_> {
         if asked && let Some(log) = &self.access_log {
             log.reopen();
         }
-        let again = following.second_look.take().is_some_and(|due| due <= Instant::now());
+        // One that is not due yet stays: an event of a neighbouring file must not swallow it.
+        let again = following.second_look.take_if(|due| *due <= Instant::now()).is_some();
         match following.reader.look(&self.options.file, asked || again) {
             Seen::Same => {}
             Seen::Unstable => following.second_look = Some(Instant::now() + SECOND_LOOK),
