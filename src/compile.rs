@@ -101,7 +101,10 @@ pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
         .facts
         .zip(plan.as_ref())
         .map(|(facts, plan)| Host { facts, plan: plan.as_ref().map_err(Vec::as_slice) });
-    let exposure = Exposure::of(&policy, host.and_then(|host| host.plan.ok()));
+    let exposure = match host {
+        Some(host) => Exposure::on(&policy, host.facts, host.plan.ok()),
+        None => Exposure::of(&policy),
+    };
     let leaves = Leaves::of(&policy, &exposure, given.guardrails, given.today);
     let verdict = lint::check(&Context {
         config: &config,

@@ -5,6 +5,7 @@
 
 pub mod assumption;
 pub mod by_port;
+pub mod connection;
 pub mod diff;
 pub mod flows;
 pub mod leave;
@@ -20,8 +21,10 @@ pub mod witness;
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
+use self::connection::Own;
 use crate::{
     address::{Class, class, classify, set::AddressSet},
+    facts::Facts,
     plan::{Bind, LOOPBACK_DEVICE, Plan},
     policy::{Expose, Family, Listener, ListenerId, Place, Policy, PortRange, Side},
 };
@@ -31,6 +34,8 @@ use crate::{
 pub struct Exposure {
     /// In order of listener, then IPv4 before IPv6.
     accepts: Vec<Accept>,
+    /// The addresses that its processes can take, where the host is known.
+    own: Option<Own>,
 }
 
 /// One set of connections that the kernel takes for a listener: to these addresses, over this
@@ -81,9 +86,19 @@ pub enum Answer {
 }
 
 impl Exposure {
-    /// What the policy exposes; on a particular host where there is a plan for it.
+    /// What the policy exposes, on whatever host.
     #[must_use]
-    pub fn of(policy: &Policy, plan: Option<&Plan>) -> Self {
+    pub fn of(policy: &Policy) -> Self {
+        Self::with(policy, None, None)
+    }
+
+    /// What it exposes on this host; where there is a plan, at the addresses that it comes to.
+    #[must_use]
+    pub fn on(policy: &Policy, facts: &Facts, plan: Option<&Plan>) -> Self {
+        Self::with(policy, Some(facts), plan)
+    }
+
+    fn with(policy: &Policy, facts: Option<&Facts>, plan: Option<&Plan>) -> Self {
         let mut binds: BTreeMap<&ListenerId, Vec<&Bind>> = BTreeMap::new();
         for bind in plan.into_iter().flat_map(|plan| plan.binds.values()) {
             binds.entry(&bind.listener).or_default().push(bind);
@@ -99,7 +114,7 @@ impl Exposure {
                 }
             }
         }
-        Self { accepts }
+        Self { accepts, own: facts.map(Own::of) }
     }
 
     /// All of it, in order of listener, then IPv4 before IPv6.

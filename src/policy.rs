@@ -101,6 +101,14 @@ pub enum Family {
     V6,
 }
 
+impl PortRange {
+    /// Whether the port is in it.
+    #[must_use]
+    pub fn contains(&self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+}
+
 impl Family {
     /// The family of an address.
     #[must_use]
@@ -248,6 +256,15 @@ pub enum Expiry {
 }
 
 impl Listener {
+    /// Those of the clients whom its list lets in.
+    #[must_use]
+    pub fn admitted(&self, clients: &Arc<AddressSet>) -> Arc<AddressSet> {
+        match &self.clients {
+            Some(admitted) => Arc::new(clients.intersection(admitted)),
+            None => Arc::clone(clients),
+        }
+    }
+
     /// Whether the language wants a signature under where it listens: it does for what is public,
     /// and for every address.
     #[must_use]

@@ -30,7 +30,7 @@ use crate::{
         matrix::Matrix,
         reach::Reach,
     },
-    policy::{ListenerId, Policy, governance::GuardrailFile},
+    policy::{ListenerId, Policy, claim::Assume, governance::GuardrailFile},
     source::Source,
 };
 
@@ -54,6 +54,8 @@ pub struct Review<'a> {
     pub old: Option<Version<'a>>,
     /// The file that is proposed; none if it is taken away.
     pub new: Option<Version<'a>>,
+    /// What is taken for granted of the network.
+    pub assume: Assume,
     /// What changes.
     pub diff: Diff,
     /// Who reaches what afterwards, with what grew.
@@ -73,16 +75,21 @@ pub struct Review<'a> {
 impl<'a> Review<'a> {
     /// Compares two files.
     #[must_use]
-    pub fn of(old: Option<Version<'a>>, new: Option<Version<'a>>, today: Date) -> Self {
+    pub fn of(
+        old: Option<Version<'a>>,
+        new: Option<Version<'a>>,
+        assume: Assume,
+        today: Date,
+    ) -> Self {
         let nothing = Policy::default();
         let policy = |version: Option<Version<'a>>| version.map(|version| version.policy);
         let (before, after) = (policy(old).unwrap_or(&nothing), policy(new).unwrap_or(&nothing));
-        let reach = |policy: &Policy| Reach::of(policy, &Exposure::of(policy, None));
+        let reach = |policy: &Policy| Reach::of(policy, &Exposure::of(policy), assume);
         let (was, is) = (reach(before), reach(after));
         let matrix = Matrix::of(after, &is).since(&Matrix::of(before, &was));
         let diff = diff((before, &was), (after, &is));
         let guardrails = new.and_then(|version| version.guardrails).unwrap_or_default();
-        let leaves = Leaves::of(after, &Exposure::of(after, None), guardrails, today);
+        let leaves = Leaves::of(after, &Exposure::of(after), guardrails, today);
         let service = after.service.as_deref();
         let gained = diff.changes.iter().filter_map(|change| {
             let listener = after.listeners.get(&change.listener)?;
@@ -92,7 +99,7 @@ impl<'a> Review<'a> {
         let gained = gained.collect();
         let governance = Vec::new();
         let mut review =
-            Self { old, new, diff, matrix, reach: is, leaves, gained, governance, today };
+            Self { old, new, assume, diff, matrix, reach: is, leaves, gained, governance, today };
         review.governance = governance::notices(&review);
         review
     }

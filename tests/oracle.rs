@@ -13,16 +13,15 @@ use std::{
 };
 
 use portcullis::{
-    address::{Date, set::AddressSet},
+    address::Date,
     compile::{Given, compile},
     exposure::{
-        Device, Exposure,
-        flows::Flows,
-        local::Local,
-        reach::{Reach, Taken},
+        Answer, Exposure,
+        connection::{Connection, Fate},
+        reach::Reach,
     },
     facts,
-    policy::{Family, Policy},
+    policy::{Policy, claim::Assume},
     source::Source,
 };
 
@@ -63,16 +62,6 @@ enum From {
     Net,
 }
 
-/// What may happen to a flow, as the model has it.
-#[derive(Debug)]
-struct Said {
-    accepted: bool,
-    admitted: bool,
-    served: bool,
-    /// In `served`, and the network brings it and takes the answer back.
-    must_be_answered: bool,
-}
-
 /// How many of which there were.
 #[derive(Debug, Default)]
 struct Count {
@@ -87,6 +76,7 @@ struct Count {
 /// A policy with what the model says about it.
 struct Model {
     policy: Policy,
+    exposure: Exposure,
     reach: Reach,
     sockets: BTreeSet<SocketAddr>,
 }
@@ -155,7 +145,7 @@ impl World {
         service.replace(&text);
         let program = Program::serving_file(service);
         assert_eq!(bound(&program), model.sockets, "seed {seed}\n{text}");
-        let tries = [From::Host, From::Lan, From::Net].map(|from| model.flows(from, crafted));
+        let tries = [From::Host, From::Lan, From::Net].map(|from| model.flows(from));
         let outcomes = thread::scope(|scope| {
             let lan = scope.spawn(|| self.lan.attempt(&tries[1]));
             let net = scope.spawn(|| self.net.attempt(&tries[2]));
@@ -167,11 +157,12 @@ impl World {
         {
             assert_eq!(flows.len(), outcomes.len());
             for (flow, outcome) in flows.iter().zip(outcomes) {
-                let said = model.says(from, flow, crafted);
-                count.add(&said, *outcome);
-                let arrives = from != From::Host && comes_in(from, flow, crafted);
-                count.shut += usize::from(arrives && flow.to.ip().is_loopback() && !said.accepted);
-                wrong.extend(said.contradicts(from, flow, *outcome));
+                let fate = model.fate(from, flow);
+                count.add(&fate, *outcome);
+                let arrives = from != From::Host && crafted && flow.to.is_ipv4();
+                let is_shut = flow.to.ip().is_loopback() && fate.accepted == Answer::No;
+                count.shut += usize::from(arrives && is_shut);
+                wrong.extend(contradiction(&fate, from, flow, *outcome));
             }
         }
         assert!(
@@ -205,14 +196,14 @@ impl Model {
         let (Some(policy), Some(plan)) = (compiled.policy, compiled.plan) else {
             panic!("{text}\n{:#?}", compiled.findings)
         };
-        let exposure = Exposure::of(&policy, Some(&plan));
-        let reach = Reach::of(&policy, &exposure);
+        let exposure = Exposure::on(&policy, &facts, Some(&plan));
+        let reach = Reach::of(&policy, &exposure, Assume::All);
         let sockets = plan.binds.keys().map(|key| key.socket_addr().unwrap()).collect();
-        Self { policy, reach, sockets }
+        Self { policy, exposure, reach, sockets }
     }
 
     /// Everything that can be tried from there.
-    fn flows(&self, from: From, crafted: bool) -> Vec<Flow> {
+    fn flows(&self, from: From) -> Vec<Flow> {
         let (sources, mut flows) = (sources(from), Vec::new());
         for destination in local_addresses() {
             for source in sources.iter().filter(|source| source.is_ipv4() == destination.is_ipv4())
@@ -220,10 +211,7 @@ impl Model {
                 for port in PORTS {
                     let to = SocketAddr::new(destination, port);
                     let mut flow = Flow { source: *source, to, within: SHORT };
-                    if is_left_out(from, &flow) {
-                        continue;
-                    }
-                    if self.says(from, &flow, crafted).must_be_answered {
+                    if self.fate(from, &flow).served == Answer::Yes {
                         flow.within = LONG;
                     }
                     flows.push(flow);
@@ -233,128 +221,63 @@ impl Model {
         flows
     }
 
-    fn says(&self, from: From, flow: &Flow, crafted: bool) -> Said {
-        let over = arrives_over(from, flow.to.ip());
-        let all = || self.policy.listeners.values().map(|it| (it, self.reach.listener(&it.id)));
-        let admits = |clients: &Option<AddressSet>| {
-            clients.as_ref().is_none_or(|clients| clients.contains(flow.source))
-        };
-        let served = |taken: &Taken| accepts(taken, over, flow) && has(&taken.served, flow);
-        let delivered = |taken: &Taken| {
-            comes_in(from, flow, crafted) && (!is_tied(taken, flow) || goes_back(from, over, flow))
-        };
-        Said {
-            accepted: all().any(|(_, taken)| accepts(taken, over, flow)),
-            admitted: all()
-                .any(|(listener, taken)| accepts(taken, over, flow) && admits(&listener.clients)),
-            served: all().any(|(_, taken)| served(taken)),
-            must_be_answered: all().any(|(_, taken)| served(taken) && delivered(taken)),
+    /// What becomes of a flow at the listener where it gets furthest.
+    fn fate(&self, from: From, flow: &Flow) -> Fate {
+        let connection = Connection { over: from.over(), client: flow.source, to: flow.to };
+        let listeners = self.policy.listeners.values();
+        let fates =
+            listeners.map(|one| connection.fate(one, self.reach.listener(&one.id), &self.exposure));
+        fates.max_by_key(|fate| (fate.accepted, fate.admitted, fate.served)).unwrap()
+    }
+}
+
+impl From {
+    /// The interface that it comes in over.
+    fn over(self) -> Option<&'static str> {
+        match self {
+            Self::Host => None,
+            Self::Lan => Some("v0"),
+            Self::Net => Some("p0"),
         }
     }
 }
 
-impl Said {
-    /// In what way the kernel and the program disagree.
-    fn contradicts(&self, from: From, flow: &Flow, outcome: Outcome) -> Option<String> {
-        let from_afar = is_from_afar(from, flow);
-        let what = match outcome {
-            Outcome { connected: true, .. } if !self.accepted => "connected, is not in `accept`",
-            Outcome { answered: true, .. } if !self.admitted => "answered, is not admitted",
-            Outcome { answered: true, .. } if !self.served && !from_afar => {
-                "answered, is not in `served` though it comes from near"
-            }
-            Outcome { answered: false, .. } if self.must_be_answered => {
-                "in `served`, is not answered"
-            }
-            _ => return None,
-        };
-        Some(format!("{from:?} {} -> {}: {what}: {outcome:?}", flow.source, flow.to))
-    }
+/// In what way the kernel and the program disagree with the model.
+fn contradiction(fate: &Fate, from: From, flow: &Flow, outcome: Outcome) -> Option<String> {
+    let is = |answer: Answer| {
+        assert_ne!(answer, Answer::Perhaps, "the host is known: {flow:?}");
+        answer == Answer::Yes
+    };
+    let what = match outcome {
+        Outcome { connected: true, .. } if !is(fate.accepted) => "connected, is not in `accept`",
+        Outcome { answered: true, .. } if !is(fate.admitted) => "answered, is not admitted",
+        Outcome { answered: true, .. } if !is(fate.served) && !breaks_assumptions(from, flow) => {
+            "answered, is not in `served` though the assumptions hold"
+        }
+        Outcome { answered: false, .. } if is(fate.served) => "in `served`, is not answered",
+        _ => return None,
+    };
+    Some(format!("{from:?} {} -> {}: {what}: {outcome:?}", flow.source, flow.to))
 }
 
 impl Count {
-    fn add(&mut self, said: &Said, outcome: Outcome) {
+    fn add(&mut self, fate: &Fate, outcome: Outcome) {
         self.tried += 1;
         self.connected += usize::from(outcome.connected);
         self.answered += usize::from(outcome.answered);
-        self.had_to += usize::from(said.must_be_answered);
+        self.had_to += usize::from(fate.served == Answer::Yes);
     }
 }
 
-/// Whether a socket of the listener takes it over this interface.
-fn accepts(taken: &Taken, over: &str, flow: &Flow) -> bool {
-    taken.accept.iter().any(|(device, flows)| {
-        let fits = match device {
-            Device::Unbound => true,
-            Device::Named(name) => name == over,
-            Device::OwnerOfAddress => panic!("a symbol, although the host is known"),
-        };
-        fits && has(flows, flow)
-    })
-}
-
-fn has(flows: &Flows, flow: &Flow) -> bool {
-    flows.at(flow.to.port()).iter().any(|(local, ports)| {
-        let fits = match local {
-            Local::One { address, .. } => *address == flow.to.ip(),
-            Local::Every(family) => *family == Family::of(flow.to.ip()),
-            Local::Path(_) => false,
-            Local::InBlock { .. } | Local::On { .. } => {
-                panic!("a symbol, although the host is known: {local}")
-            }
-        };
-        fits && ports.clients().contains(flow.source)
-    })
-}
-
-/// The interface that the kernel has it arrive over: what the host sends to itself comes, for the
-/// kernel, over the one that owns the address.
-fn arrives_over(from: From, to: IpAddr) -> &'static str {
-    match from {
-        From::Lan => "v0",
-        From::Net => "p0",
-        From::Host if of(&ON_LAN).contains(&to) => "v0",
-        From::Host if of(&ON_NET).contains(&to) => "p0",
-        From::Host => "lo",
-    }
-}
-
-/// Whether the model says less than the kernel does: to it, a loopback listener takes from loopback
-/// addresses only, but a process of this host may connect from any other address of the host.
-fn is_left_out(from: From, flow: &Flow) -> bool {
-    from == From::Host && flow.to.ip().is_loopback() && !flow.source.is_loopback()
-}
-
-/// Whether the source is farther than the destination can be seen from, by the assumptions: a
-/// neighbour routes what no honest one would, or a process of the host takes a public address of the
-/// host to connect to a private one.
-fn is_from_afar(from: From, flow: &Flow) -> bool {
+/// Whether the neighbour sends what under the assumptions A1 and A3 does not come: packets for
+/// loopback addresses, and for an address that is on another interface.
+fn breaks_assumptions(from: From, flow: &Flow) -> bool {
     let to = flow.to.ip();
-    let to_lan = of(&ON_LAN).contains(&to);
     match from {
-        From::Host => to_lan && of(&ON_NET).contains(&flow.source),
+        From::Host => false,
         From::Lan => to.is_loopback(),
-        From::Net => to.is_loopback() || to_lan,
+        From::Net => to.is_loopback() || of(&ON_LAN).contains(&to),
     }
-}
-
-/// Whether the network stack takes it in: what comes for a loopback address from outside is no
-/// affair of the sockets, unless `route_localnet` is on; of IPv6 it never is.
-fn comes_in(from: From, flow: &Flow, crafted: bool) -> bool {
-    let to = flow.to.ip();
-    from == From::Host || !to.is_loopback() || (crafted && to.is_ipv4())
-}
-
-/// Whether what listens there is tied to an interface.
-fn is_tied(taken: &Taken, flow: &Flow) -> bool {
-    let mut tied = taken.accept.iter().filter(|(device, _)| *device != Device::Unbound);
-    tied.any(|(_, flows)| has(flows, flow))
-}
-
-/// Whether the answer of a socket that is tied to the interface finds its way: it looks for the
-/// client there, and other addresses of this host are elsewhere.
-fn goes_back(from: From, over: &str, flow: &Flow) -> bool {
-    from != From::Host || arrives_over(From::Host, flow.source) == over
 }
 
 fn sources(from: From) -> Vec<IpAddr> {

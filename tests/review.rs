@@ -183,3 +183,22 @@ fn the_picture_marks_what_is_new() {
     assert_eq!(ended.code, Some(0));
     insta::assert_snapshot!("review-picture", ended.out);
 }
+
+#[test]
+fn without_assumptions_a_list_of_clients_counts_whoever_is_near() {
+    let file = |clients: &str| {
+        format!(
+            "portcullis: 1\nlisteners:\n  db:\n    expose: {{ private: {{ address: 10.20.3.4 }} }}\n    port: 5432\n    clients: {{ allow: [{clients}] }}\n    forward: 10.20.9.9:5432\n"
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("old.yaml"), file("10.20.0.0/16")).unwrap();
+    fs::write(folder.path().join("new.yaml"), file("10.20.0.0/16, 8.8.8.0/24")).unwrap();
+    let diff =
+        |assume: &str| beside(folder.path(), &["diff", "old.yaml", "new.yaml", "--assume", assume]);
+    assert_eq!(diff("all").code, Some(0), "nobody from there arrives: {}", diff("all").out);
+    let ended = diff("none");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("8.8.8.8 → 10.20.3.4:5432"), "{}", ended.out);
+    assert!(ended.out.contains("rests on no assumption"), "{}", ended.out);
+}

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::address::Date;
+use crate::{address::Date, policy::claim};
 
 /// A declarative front listener: one file says where this host may be reached.
 #[derive(Debug, Parser)]
@@ -143,12 +143,32 @@ pub(super) struct Diff {
     /// A file of limits as it is in force, to say what changes in those of `--guardrails`
     #[arg(long, value_name = "FILE", requires = "guardrails")]
     pub(super) old_guardrails: Vec<PathBuf>,
+    /// What may keep clients away besides the kernel and the lists of clients
+    #[arg(long, value_enum, default_value_t = Assume::All)]
+    pub(super) assume: Assume,
     /// How it is written
     #[arg(long, value_enum, default_value_t = DiffFormat::Text)]
     pub(super) format: DiffFormat,
     /// End with 0 where the change would make it 1
     #[arg(long)]
     pub(super) exit_zero: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Assume {
+    /// The network around the host, as the assumptions A1 to A3 have it
+    All,
+    /// Nothing
+    None,
+}
+
+impl From<Assume> for claim::Assume {
+    fn from(assume: Assume) -> Self {
+        match assume {
+            Assume::All => Self::All,
+            Assume::None => Self::None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -33,7 +33,7 @@ pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error
     };
     let sides = Sides { old: before.as_deref(), new: governed.in_force() };
     let Some((old, new)) = pair.versions(sides)? else { return Ok(Exit::CannotJudge) };
-    let review = Review::of(old, new, governed.today);
+    let review = Review::of(old, new, args.assume.into(), governed.today);
     let exit = if review.passes() || args.exit_zero { Exit::Ok } else { Exit::Findings };
     match args.format {
         args::DiffFormat::Text => write!(out, "{}", review::text::render(&review))?,

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     address::{read, set::AddressSet},
+    policy::claim::Assume,
     review::{Review, from, json, mermaid, svg, text},
 };
 
@@ -23,7 +24,7 @@ pub(super) fn show(args: &args::Show, out: &mut dyn Write) -> Result<Exit, Error
     let governed = Governed::load(&args.governed)?;
     let sides = Sides { old: None, new: governed.in_force() };
     let Some((old, new)) = pair.versions(sides)? else { return Ok(Exit::CannotJudge) };
-    let review = Review::of(old, new, governed.today);
+    let review = Review::of(old, new, Assume::All, governed.today);
     let version = review.new.expect("the new file is always there");
     match (args.format, &clients) {
         (args::ShowFormat::Text, None) => write!(out, "{}", text::table(&review))?,

@@ -33,6 +33,8 @@ pub struct Claim {
     pub to: Field<Destination>,
     /// `served`, `unreachable` or `invisible`.
     pub expect: Field<String>,
+    /// `all` or `none`: whether what is assumed of the network keeps anybody away.
+    pub assume: Field<String>,
 }
 
 /// The far end of a claim: one of its keys.

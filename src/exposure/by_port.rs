@@ -79,8 +79,7 @@ impl ByPort {
     /// The part on this port.
     #[must_use]
     pub fn at(&self, port: u16) -> Self {
-        let holds = |ports: &PortRange| (ports.first..=ports.last).contains(&port);
-        let entry = self.ranges.iter().find(|(ports, _)| holds(ports));
+        let entry = self.ranges.iter().find(|(ports, _)| ports.contains(port));
         let only = PortRange { first: port, last: port };
         Self { ranges: entry.map(|(_, clients)| (only, Arc::clone(clients))).into_iter().collect() }
     }
@@ -185,9 +184,7 @@ mod tests {
 
     fn has(set: &ByPort, port: u16, client: u8) -> bool {
         let client = IpAddr::from([10, 0, 0, client]);
-        set.iter().any(|(ports, clients)| {
-            (ports.first..=ports.last).contains(&port) && clients.contains(client)
-        })
+        set.iter().any(|(ports, clients)| ports.contains(port) && clients.contains(client))
     }
 
     fn world() -> impl Iterator<Item = (u16, u8)> {

@@ -4,11 +4,11 @@ pub mod gained;
 
 use std::collections::BTreeMap;
 
-use super::{Accept, Destination, Exposure};
+use super::{Accept, Destination, Exposure, vantage::Senders};
 use crate::{
     address::{Class, Date, class, set::AddressSet},
     policy::{
-        Action, Expose, Family, Listener, ListenerId, Policy,
+        Action, Expose, Listener, ListenerId, Policy,
         governance::{
             Excess, Few, Flow, Grant, Guardrail, GuardrailFile, Net, Scope, Standing, standing,
         },
@@ -112,10 +112,11 @@ impl<'g> Leaves<'g> {
         let readable = guardrails.iter().enumerate().filter(|(_, file)| !file.is_wrong());
         for (at, file) in readable {
             let grants = Grants::of(&file.meaning, policy.service.as_deref());
+            let near = Senders::by(&file.meaning);
             for listener in policy.listeners.values() {
                 let accepts = exposure.listener(&listener.id);
                 let of_listener: &mut Vec<_> = leaves.entry(listener.id.clone()).or_default();
-                for (flow, need) in flows(listener, accepts, &file.meaning) {
+                for (flow, need) in flows(listener, accepts, &file.meaning, &near) {
                     let pass = match need {
                         Need::None => Pass::Free,
                         Need::Perhaps => Pass::Perhaps,
@@ -151,7 +152,12 @@ enum Need {
 
 /// What a listener exposes in the eyes of a guardrail, a flow for each family, scope and range of
 /// ports.
-fn flows(listener: &Listener, accepts: &[Accept], guardrail: &Guardrail) -> Vec<(Flow, Need)> {
+fn flows(
+    listener: &Listener,
+    accepts: &[Accept],
+    guardrail: &Guardrail,
+    near: &Senders,
+) -> Vec<(Flow, Need)> {
     let upstream = upstream(listener);
     if let Expose::Unix(_) = listener.expose {
         let is_free = guardrail.may_expose.contains(&Scope::Unix);
@@ -161,9 +167,10 @@ fn flows(listener: &Listener, accepts: &[Accept], guardrail: &Guardrail) -> Vec<
     let mut flows = Vec::new();
     for accept in accepts {
         for (scope, need) in needs(accept, guardrail) {
-            let clients = served(listener, accept.family(), scope, guardrail);
+            let near = near.to(scope.class(), Some(accept.family()));
+            let clients = listener.admitted(near);
             for ports in &listener.ports {
-                let clients = clients.clone();
+                let clients = AddressSet::clone(&clients);
                 let net = Some(Net { family: accept.family(), ports: *ports, clients });
                 flows.push((Flow { scope, upstream: upstream.clone(), net }, need));
             }
@@ -232,38 +239,6 @@ fn needs(accept: &Accept, guardrail: &Guardrail) -> Vec<(Scope, Need)> {
                 .filter_map(|class| of_class(&set.intersection(class::addresses_of(class)), class))
                 .collect()
         }
-    }
-}
-
-/// The clients of a family that are served at addresses that count as `scope`.
-pub(super) fn served(
-    listener: &Listener,
-    family: Family,
-    scope: Scope,
-    guardrail: &Guardrail,
-) -> AddressSet {
-    let arriving = arriving(family, scope, guardrail);
-    match &listener.clients {
-        Some(clients) => clients.intersection(&arriving),
-        None => arriving,
-    }
-}
-
-/// The clients of a family whose packets get to addresses that count as `scope`: those that are as
-/// near, unless a translator or a balancer stands in front, which is assumed not to be so.
-pub(super) fn arriving(family: Family, scope: Scope, guardrail: &Guardrail) -> AddressSet {
-    let everyone = AddressSet::all_of(family == Family::V4);
-    let near: &[Class] = match scope {
-        Scope::Unix | Scope::Loopback => &[Class::Host],
-        Scope::Link => &[Class::Host, Class::Link],
-        Scope::Private => &[Class::Host, Class::Link, Class::Private],
-        Scope::Shared => &[Class::Host, Class::Link, Class::Private, Class::Shared],
-        Scope::Public | Scope::Any => &[],
-    };
-    let near = near.iter().map(|class| guardrail.addresses_of(*class));
-    match near.reduce(|all, set| all.union(&set)) {
-        Some(near) => near.intersection(&everyone),
-        None => everyone,
     }
 }
 

@@ -133,6 +133,16 @@ impl Local {
         }
     }
 
+    /// Whether the address is one of its own, whatever link it is on.
+    #[must_use]
+    pub fn may_hold(&self, address: IpAddr) -> Answer {
+        match self {
+            Self::One { address: own, .. } if *own == address => Answer::Yes,
+            Self::One { .. } => Answer::No,
+            _ => Self::One { address, zone: None }.is_within(self),
+        }
+    }
+
     /// Whether all of it is in the other, on every host that both files can be run on.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> Answer {

@@ -152,17 +152,25 @@ struct Span {
 struct Seen {
     /// By block; an address is the block of itself.
     blocks: BTreeMap<IpNet, BTreeMap<Device, Span>>,
-    interfaces: BTreeMap<(Family, String, Vec<Class>, Device), Span>,
+    /// By interface, then by what is asked of it.
+    interfaces: BTreeMap<(Family, String), BTreeMap<(Vec<Class>, Device), Span>>,
+    /// Of blocks by class, for interfaces that may have an address of it.
+    in_blocks: BTreeMap<OfClass, Span>,
+    /// Of interfaces by class, for blocks and other interfaces that may have the same address.
+    on_interfaces: BTreeMap<OfClass, Span>,
     open: BTreeMap<Family, Span>,
     /// Of any kind.
     furthest: BTreeMap<Family, Span>,
 }
 
+/// Addresses of a class on a device; none is any.
+type OfClass = (Family, Class, Option<Device>);
+
 impl Seen {
     /// Accepts that may meet this one at the port.
     fn candidates<'s>(
         &'s self,
-        accept: &Accept,
+        accept: &'s Accept,
         port: u16,
     ) -> Box<dyn Iterator<Item = usize> + 's> {
         let family = accept.family();
@@ -171,10 +179,12 @@ impl Seen {
             return Box::new(self.furthest.get(&family).and_then(here).into_iter());
         }
         let open = self.open.get(&family).into_iter();
-        let elsewhere = open.chain(self.interfaces.values());
+        let on_interfaces = meeting(&self.on_interfaces, accept);
         let Some(block) = block_of(accept) else {
-            let blocks = self.blocks.values().flat_map(BTreeMap::values);
-            return Box::new(elsewhere.chain(blocks).filter_map(here));
+            let same = interface_of(accept).and_then(|name| self.interfaces.get(&(family, name)));
+            let same = same.into_iter().flat_map(BTreeMap::values);
+            let elsewhere = on_interfaces.chain(meeting(&self.in_blocks, accept));
+            return Box::new(open.chain(same).chain(elsewhere).filter_map(here));
         };
         let around = (0..block.prefix_len()).filter_map(move |prefix| {
             let outer = IpNet::new(block.addr(), prefix).expect("shorter than the block's own");
@@ -182,24 +192,51 @@ impl Seen {
         });
         let inside = self.blocks.range(block..=IpNet::from(block.broadcast()));
         let blocks = inside.map(|(_, spans)| spans).chain(around).flat_map(BTreeMap::values);
-        Box::new(blocks.chain(elsewhere).filter_map(here))
+        Box::new(blocks.chain(open).chain(on_interfaces).filter_map(here))
     }
 
     fn add(&mut self, accept: &Accept, span: Span) {
         let family = accept.family();
         keep(&mut self.furthest, family, span);
         let device = accept.device.clone();
-        if accept.destination == Destination::Open {
-            keep(&mut self.open, family, span);
+        let by_class = if accept.destination == Destination::Open {
+            return keep(&mut self.open, family, span);
         } else if let Some(block) = block_of(accept) {
             keep(self.blocks.entry(block).or_default(), device, span);
-        } else if let Place::OneOf { interface, .. } | Place::Interface { interface, .. } =
-            &accept.side.place
-        {
-            let key = (family, interface.clone(), asserted(&accept.side.place), device);
-            keep(&mut self.interfaces, key, span);
+            &mut self.in_blocks
+        } else if let Some(interface) = interface_of(accept) {
+            let asked = self.interfaces.entry((family, interface)).or_default();
+            keep(asked, (asserted(&accept.side.place), device), span);
+            &mut self.on_interfaces
+        } else {
+            return;
+        };
+        // A block without an address of its class is a finding of its own, and meets nobody.
+        let is_empty = matches!(&accept.destination, Destination::Within(set) if set.is_empty());
+        for class in accept.classes().into_iter().filter(|_| !is_empty) {
+            keep(by_class, (family, class, Some(accept.device.clone())), span);
+            keep(by_class, (family, class, None), span);
         }
     }
+}
+
+/// The spans of the accept's classes on the devices that do not keep it away.
+fn meeting<'s>(
+    by_class: &'s BTreeMap<OfClass, Span>,
+    accept: &'s Accept,
+) -> impl Iterator<Item = &'s Span> {
+    let own = accept.device.clone();
+    let devices = match own {
+        Device::Named(_) => {
+            vec![Some(own), Some(Device::Unbound), Some(Device::OwnerOfAddress)]
+        }
+        Device::Unbound | Device::OwnerOfAddress => vec![None],
+    };
+    let classes = accept.classes().into_iter();
+    let keys = classes.flat_map(move |class| {
+        devices.clone().into_iter().map(move |device| (accept.family(), class, device))
+    });
+    keys.filter_map(|key| by_class.get(&key))
 }
 
 fn keep<K: Ord>(map: &mut BTreeMap<K, Span>, key: K, span: Span) {
@@ -214,6 +251,16 @@ fn block_of(accept: &Accept) -> Option<IpNet> {
     match (&accept.destination, &accept.side.place) {
         (Destination::One(address), _) => Some(IpNet::from(*address)),
         (Destination::Within(_), Place::Subnet { block, .. }) => Some(*block),
+        _ => None,
+    }
+}
+
+/// The interface whose addresses they are.
+fn interface_of(accept: &Accept) -> Option<String> {
+    match &accept.side.place {
+        Place::OneOf { interface, .. } | Place::Interface { interface, .. } => {
+            Some(interface.clone())
+        }
         _ => None,
     }
 }

@@ -1,15 +1,22 @@
 //! Whether a claim holds: decided over whole sets of addresses, with one flow to show where it does
 //! not.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{collections::BTreeSet, net::IpAddr, sync::Arc};
 
-use super::{Accept, Destination, Exposure, leave, sensitive};
+use super::{
+    Accept, Destination, Exposure,
+    connection::{Origin, Sources},
+    leave,
+    reach::senders,
+    sensitive,
+    vantage::Senders,
+};
 use crate::{
     address::{Class, set::AddressSet},
     policy::{
         Action, Backend, BackendAddress, Expose, Family, Listener, ListenerId, Place, Policy,
         PortRange,
-        claim::{Claim, Outcome, Target},
+        claim::{Assume, Claim, Outcome, Target},
         governance::{Guardrail, Scope},
     },
 };
@@ -34,7 +41,9 @@ pub enum Proof {
 /// A client that is served, or visible, or not served, against a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Counterexample {
-    /// The client.
+    /// Where the client is.
+    pub origin: Origin,
+    /// The client; of a process of this host, the address that it takes.
     pub client: IpAddr,
     /// The listener that decides; none leads to the target where there is none.
     pub listener: ListenerId,
@@ -47,6 +56,9 @@ pub struct Counterexample {
 }
 
 /// Decides a claim, in the eyes of a guardrail if it is one of its own.
+///
+/// The processes of this host are spoken of by loopback addresses, and then whatever address they
+/// take. Every other address is that of a client elsewhere.
 #[must_use]
 pub fn decide(
     claim: &Claim,
@@ -54,10 +66,11 @@ pub fn decide(
     exposure: &Exposure,
     guardrail: Option<&Guardrail>,
 ) -> Proof {
-    let registered = Guardrail::default();
+    let (registered, zoned) = (Guardrail::default(), guardrail.map(Senders::by));
     let ways = Ways {
         exposure,
         guardrail: guardrail.unwrap_or(&registered),
+        near: zoned.as_ref().unwrap_or_else(|| Senders::registered()),
         listeners: leading(policy, &claim.to),
     };
     match claim.outcome {
@@ -65,10 +78,7 @@ pub fn decide(
         _ if claim.from.is_empty() => Proof::NoSource,
         _ if ways.listeners.is_empty() => Proof::NoTarget,
         Outcome::Served => ways.all_served(&claim.from),
-        Outcome::Unreachable => ways.none(&claim.from, leave::served),
-        Outcome::Invisible => ways.none(&claim.from, |_, family, scope, guardrail| {
-            leave::arriving(family, scope, guardrail)
-        }),
+        Outcome::Unreachable | Outcome::Invisible => ways.none(claim),
     }
 }
 
@@ -76,31 +86,37 @@ pub fn decide(
 struct Ways<'a> {
     exposure: &'a Exposure,
     guardrail: &'a Guardrail,
+    near: &'a Senders,
     listeners: Vec<&'a Listener>,
 }
 
-/// Some clients of a listener at one of its sides.
-type Clients = fn(&Listener, Family, Scope, &Guardrail) -> AddressSet;
+/// Some clients of a listener, which a claim says there are not.
+struct Met {
+    origin: Origin,
+    clients: AddressSet,
+    /// Whether they are there on every host.
+    certain: bool,
+}
 
 impl Ways<'_> {
-    /// Whether nobody of `from` is among the clients of any listener.
-    fn none(&self, from: &AddressSet, clients: Clients) -> Proof {
+    /// Whether nobody that the claim speaks of is among the clients of any listener.
+    fn none(&self, claim: &Claim) -> Proof {
         let mut unknown = None;
         for listener in &self.listeners {
             if let Expose::Unix(_) = listener.expose {
                 // Who may use a path is a matter of permissions, but he is on this host.
-                let hosts = self.guardrail.addresses_of(Class::Host).intersection(from);
+                let hosts = self.near.to(Class::Host, None).intersection(&claim.from);
                 if let Some(client) = example(&hosts) {
                     return Proof::Fails(over_path(listener, client));
                 }
             }
             for accept in self.exposure.listener(&listener.id) {
-                let scopes = leave::scopes(accept, self.guardrail);
-                let is_certain = is_certain(accept, &scopes);
-                for scope in scopes {
-                    let met = clients(listener, accept.family(), scope, self.guardrail);
-                    match example(&met.intersection(from)) {
-                        Some(client) if is_certain => return Proof::Fails(over(accept, client)),
+                let met = self.met_elsewhere(accept, claim).into_iter();
+                for met in met.chain(self.met_here(accept, claim)) {
+                    match example(&met.clients) {
+                        Some(client) if met.certain => {
+                            return Proof::Fails(over(accept, client, met.origin));
+                        }
                         Some(_) => unknown = unknown.or_else(|| Some(listener.id.clone())),
                         None => {}
                     }
@@ -108,6 +124,54 @@ impl Ways<'_> {
             }
         }
         unknown.map_or(Proof::Holds, Proof::Unknown)
+    }
+
+    /// The clients on other hosts that a claim says there are not.
+    fn met_elsewhere(&self, accept: &Accept, claim: &Claim) -> Vec<Met> {
+        let scopes = leave::scopes(accept, self.guardrail);
+        let certain = is_certain(accept, &scopes);
+        let elsewhere = claim.from.difference(self.near.to(Class::Host, None));
+        let met = scopes.into_iter().map(|scope| {
+            let near = self.near.to(scope.class(), Some(accept.family()));
+            let senders = match claim.assume {
+                Assume::All => near,
+                Assume::None => senders(accept, scope.class(), near),
+            };
+            let clients = self.spoken_of(accept, claim, senders).intersection(&elsewhere);
+            Met { origin: Origin::Elsewhere, clients, certain }
+        });
+        met.collect()
+    }
+
+    /// The processes of this host that a claim says there are not. One that speaks of all of them
+    /// speaks of every address that they can take.
+    fn met_here(&self, accept: &Accept, claim: &Claim) -> Vec<Met> {
+        let hosts = self.near.to(Class::Host, Some(accept.family()));
+        let meant = hosts.intersection(&claim.from);
+        if meant.is_empty() {
+            return Vec::new();
+        }
+        let fixed = is_certain(accept, &leave::scopes(accept, self.guardrail));
+        let Sources { known, possible } = Sources::of(accept, self.exposure);
+        let met = [(known, fixed), (possible, false)].map(|(sources, certain)| {
+            let sources = if meant == **hosts { sources } else { sources.intersection(&meant) };
+            let clients = AddressSet::clone(&self.spoken_of(accept, claim, &Arc::new(sources)));
+            Met { origin: Origin::Host, clients, certain }
+        });
+        met.into()
+    }
+
+    /// Those of the clients that the claim is about: all who come, or all who are let in.
+    fn spoken_of(
+        &self,
+        accept: &Accept,
+        claim: &Claim,
+        clients: &Arc<AddressSet>,
+    ) -> Arc<AddressSet> {
+        match claim.outcome {
+            Outcome::Invisible => Arc::clone(clients),
+            Outcome::Unreachable | Outcome::Served => accept.listener.admitted(clients),
+        }
     }
 
     /// Whether everybody of `from` is served by some listener.
@@ -119,7 +183,8 @@ impl Ways<'_> {
                 let scopes = leave::scopes(accept, self.guardrail);
                 let is_certain = is_certain(accept, &scopes);
                 for scope in scopes {
-                    let met = leave::served(listener, accept.family(), scope, self.guardrail);
+                    let near = self.near.to(scope.class(), Some(accept.family()));
+                    let met = listener.admitted(near);
                     possible = possible.union(&met);
                     if is_certain {
                         certain = certain.union(&met);
@@ -139,9 +204,8 @@ impl Ways<'_> {
                 let of_family =
                     |accept: &&Accept| (accept.family() == Family::V4) == client.is_ipv4();
                 let side = accepts.clone().find(of_family);
-                Proof::Fails(
-                    side.map_or_else(|| over_path(listener, client), |one| over(one, client)),
-                )
+                let over = |one| over(one, client, Origin::of(client));
+                Proof::Fails(side.map_or_else(|| over_path(listener, client), over))
             }
             (_, Some(listener), _) => Proof::Unknown(listener),
             _ => Proof::Holds,
@@ -156,12 +220,13 @@ fn is_certain(accept: &Accept, scopes: &[Scope]) -> bool {
     is_fixed || scopes.len() == 1 && !matches!(accept.side.place, Place::Interface { .. })
 }
 
-fn over(accept: &Accept, client: IpAddr) -> Counterexample {
+fn over(accept: &Accept, client: IpAddr, origin: Origin) -> Counterexample {
     let address = match accept.destination {
         Destination::One(address) => Some(address),
         Destination::Open | Destination::Within(_) => None,
     };
     Counterexample {
+        origin,
         client,
         listener: accept.listener.id.clone(),
         family: Some(accept.family()),
@@ -172,7 +237,8 @@ fn over(accept: &Accept, client: IpAddr) -> Counterexample {
 
 fn over_path(listener: &Listener, client: IpAddr) -> Counterexample {
     let (listener, port) = (listener.id.clone(), listener.ports.first().map(|ports| ports.first));
-    Counterexample { client, listener, family: None, address: None, port }
+    let origin = Origin::of(client);
+    Counterexample { origin, client, listener, family: None, address: None, port }
 }
 
 /// The listeners that lead to a target.
@@ -228,7 +294,7 @@ fn backends<'a>(policy: &'a Policy, listener: &Listener) -> &'a [Backend] {
 }
 
 fn has_port(listener: &Listener, port: u16) -> bool {
-    listener.ports.iter().any(|range| (range.first..=range.last).contains(&port))
+    listener.ports.iter().any(|range| range.contains(port))
 }
 
 /// One address of a set, not that of its network.

@@ -14,13 +14,16 @@ use std::{
 };
 
 use super::{
-    Device, Exposure, assumption::Assumption, by_port::ByPort, flows::Flows, local::Local,
-    vantage::deliverable,
+    Accept, Device, Exposure, assumption::Assumption, by_port::ByPort, flows::Flows, local::Local,
+    vantage::Senders,
 };
 use crate::{
     address::{Class, set::AddressSet},
     plan::LOOPBACK_DEVICE,
-    policy::{Action, BackendAddress, Expose, Listener, ListenerId, Policy, PortRange, UpstreamId},
+    policy::{
+        Action, BackendAddress, Expose, Listener, ListenerId, Policy, PortRange, UpstreamId,
+        claim::Assume,
+    },
 };
 
 /// The port that a path socket is filed under; it has none.
@@ -37,6 +40,10 @@ pub struct Reach {
 #[derive(Debug, Clone, Default)]
 pub struct Taken {
     /// What the kernel takes, by the interface that it must arrive over.
+    ///
+    /// In every set a loopback address stands for the processes of this host. What they get at when
+    /// they take another of its addresses is no matter of sets: see
+    /// [`Connection`](super::connection::Connection).
     pub accept: Vec<(Device, Flows)>,
     /// What of it arrives, under the assumptions.
     pub visible: Flows,
@@ -57,12 +64,13 @@ pub enum Target {
 }
 
 impl Reach {
-    /// Of everything in the policy.
+    /// Of everything in the policy. Without assumptions everything arrives that the kernel takes, so
+    /// that only it and the lists of clients keep anybody away.
     #[must_use]
-    pub fn of(policy: &Policy, exposure: &Exposure) -> Self {
+    pub fn of(policy: &Policy, exposure: &Exposure, assume: Assume) -> Self {
         let listeners = policy.listeners.values();
         let taken: BTreeMap<_, _> = listeners
-            .map(|listener| (listener.id.clone(), Taken::of(listener, exposure)))
+            .map(|listener| (listener.id.clone(), Taken::of(listener, exposure, assume)))
             .collect();
         let mut served: BTreeMap<Target, Vec<&Flows>> = BTreeMap::new();
         for listener in policy.listeners.values() {
@@ -136,7 +144,7 @@ impl Reach {
 }
 
 impl Taken {
-    fn of(listener: &Listener, exposure: &Exposure) -> Self {
+    fn of(listener: &Listener, exposure: &Exposure, assume: Assume) -> Self {
         if let Expose::Unix(unix) = &listener.expose {
             return Self::of_path(Local::Path(unix.path.clone()));
         }
@@ -144,24 +152,21 @@ impl Taken {
         let (mut visible, mut served, mut rests_on) = (Vec::new(), Vec::new(), Vec::new());
         for accepted in exposure.listener(&listener.id) {
             for local in Local::of(accepted) {
-                let near = deliverable(local.class(), local.family());
-                let senders = senders(&local, &accepted.device, &near);
+                let near = Senders::registered().to(local.class(), local.family());
+                let senders = senders(accepted, local.class(), near);
+                let near = if assume == Assume::None { senders } else { near };
                 let flows = |clients: &Arc<AddressSet>| {
                     let ports = accepted.ports().iter();
                     let ports = ports.map(|ports| (*ports, Arc::clone(clients))).collect();
                     Flows::of(local.clone(), ByPort::of(ports))
                 };
-                let admitted = |clients: &Arc<AddressSet>| match &listener.clients {
-                    None => flows(clients),
-                    Some(admitted) => flows(&Arc::new(clients.intersection(admitted))),
-                };
-                accept.entry(accepted.device.clone()).or_default().push(flows(&senders));
-                visible.push(flows(&near));
-                let near = admitted(&near);
-                if near != admitted(&senders) {
+                accept.entry(accepted.device.clone()).or_default().push(flows(senders));
+                visible.push(flows(near));
+                let admitted = listener.admitted(near);
+                if admitted != listener.admitted(senders) {
                     rests_on.extend(Assumption::of(&local, &accepted.device));
                 }
-                served.push(near);
+                served.push(flows(&admitted));
             }
         }
         let accept = accept.into_iter().map(|(device, sets)| (device, Flows::union(&sets)));
@@ -177,8 +182,8 @@ impl Taken {
 
     /// Every process of the host may try; the mode decides, which is no set of addresses.
     fn of_path(local: Local) -> Self {
-        let near = deliverable(local.class(), None);
-        let flows = Flows::of(local, ByPort::of(vec![(NO_PORT, near)]));
+        let near = Senders::registered().to(local.class(), None);
+        let flows = Flows::of(local, ByPort::of(vec![(NO_PORT, Arc::clone(near))]));
         Self {
             accept: vec![(Device::Unbound, flows.clone())],
             visible: flows.clone(),
@@ -207,12 +212,16 @@ pub fn targets(policy: &Policy, listener: &Listener) -> Vec<Target> {
 /// Whose packets the kernel gives to the socket, wherever they come from. One that is tied to `lo`
 /// takes from this host only (measured: not even `route_localnet` with a neighbour's crafted route,
 /// or with DNAT, gets through).
-fn senders(local: &Local, device: &Device, near: &Arc<AddressSet>) -> Arc<AddressSet> {
-    let loopback = Device::Named(LOOPBACK_DEVICE.to_owned());
-    if local.class() == Class::Host && *device == loopback {
-        Arc::clone(near)
+pub(super) fn senders<'n>(
+    accept: &Accept,
+    class: Class,
+    near: &'n Arc<AddressSet>,
+) -> &'n Arc<AddressSet> {
+    let is_tied = matches!(&accept.device, Device::Named(name) if name == LOOPBACK_DEVICE);
+    if class == Class::Host && is_tied {
+        near
     } else {
-        deliverable(Class::Any, local.family())
+        Senders::registered().to(Class::Any, Some(accept.family()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     address::{Class, class::addresses_of, set::AddressSet},
-    policy::Family,
+    policy::{Family, governance::Guardrail},
 };
 
 /// Where a client is, from near to far.
@@ -110,32 +110,52 @@ impl fmt::Display for Vantage {
     }
 }
 
-/// Who can send to an address of this class, under the assumptions A1 to A3: those who are as near
-/// or nearer. A path socket has the processes of this host, which stand for both families.
-#[must_use]
-pub fn deliverable(class: Class, family: Option<Family>) -> Arc<AddressSet> {
-    static SETS: LazyLock<[[Arc<AddressSet>; 3]; 5]> = LazyLock::new(|| {
-        let up_to = |count: usize| {
-            let near = [Class::Host, Class::Link, Class::Private, Class::Shared];
-            AddressSet::union_of(near.map(addresses_of).into_iter().take(count))
+/// Who is near: for addresses of each class, who can send to them under the assumptions A1 to A3.
+/// Those can who are as near or nearer.
+#[derive(Debug, Clone)]
+pub struct Senders([[Arc<AddressSet>; 3]; 5]);
+
+impl Senders {
+    /// As the registries have the classes.
+    #[must_use]
+    pub fn registered() -> &'static Self {
+        static SENDERS: LazyLock<Senders> =
+            LazyLock::new(|| Senders::of(|class| addresses_of(class).clone()));
+        &SENDERS
+    }
+
+    /// As a guardrail has them.
+    #[must_use]
+    pub fn by(guardrail: &Guardrail) -> Self {
+        Self::of(|class| guardrail.addresses_of(class))
+    }
+
+    /// Who can send to addresses of this class. A path socket has the processes of this host, which
+    /// stand for both families.
+    #[must_use]
+    pub fn to(&self, class: Class, family: Option<Family>) -> &Arc<AddressSet> {
+        let reach = match class {
+            Class::Host => 0,
+            Class::Link => 1,
+            Class::Private => 2,
+            Class::Shared => 3,
+            // Nobody's addresses too: what routes them here decides who comes.
+            Class::Public | Class::Any | Class::Multicast | Class::Broadcast | Class::Special => 4,
         };
-        [up_to(1), up_to(2), up_to(3), up_to(4), AddressSet::all()]
-            .map(|all| [Arc::new(all.v4()), Arc::new(all.v6()), Arc::new(all)])
-    });
-    let reach = match class {
-        Class::Host => 0,
-        Class::Link => 1,
-        Class::Private => 2,
-        Class::Shared => 3,
-        // Nobody's addresses too: what routes them here decides who comes.
-        Class::Public | Class::Any | Class::Multicast | Class::Broadcast | Class::Special => 4,
-    };
-    let family = match family {
-        Some(Family::V4) => 0,
-        Some(Family::V6) => 1,
-        None => 2,
-    };
-    Arc::clone(&SETS[reach][family])
+        let family = match family {
+            Some(Family::V4) => 0,
+            Some(Family::V6) => 1,
+            None => 2,
+        };
+        &self.0[reach][family]
+    }
+
+    fn of(addresses: impl Fn(Class) -> AddressSet) -> Self {
+        let near = [Class::Host, Class::Link, Class::Private, Class::Shared].map(addresses);
+        let up_to = |count: usize| AddressSet::union_of(near.iter().take(count));
+        let sets = [up_to(1), up_to(2), up_to(3), up_to(4), AddressSet::all()];
+        Self(sets.map(|all| [Arc::new(all.v4()), Arc::new(all.v6()), Arc::new(all)]))
+    }
 }
 
 #[cfg(test)]
@@ -159,8 +179,8 @@ mod tests {
     fn those_who_are_near_are_let_in_wherever_those_who_are_far_are() {
         let classes = [Class::Host, Class::Link, Class::Private, Class::Shared, Class::Public];
         for pair in classes.windows(2) {
-            let (near, far) = (deliverable(pair[0], None), deliverable(pair[1], None));
-            assert!(near.is_subset(&far) && near != far, "{pair:?}");
+            let [near, far] = [pair[0], pair[1]].map(|class| Senders::registered().to(class, None));
+            assert!(near.is_subset(far) && near != far, "{pair:?}");
         }
     }
 

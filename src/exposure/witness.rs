@@ -5,13 +5,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use super::{flows::Flows, local::Local, vantage::Vantage};
+use super::{connection::Origin, flows::Flows, local::Local, vantage::Vantage};
 use crate::{address::set::AddressSet, policy::Family};
 
 /// One flow. Its client and port are in the set that it was taken from, and so is its local end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Witness {
-    /// The client.
+    /// The client; a loopback address stands for a process of this host.
     pub client: IpAddr,
     /// What it connects to.
     pub local: Local,
@@ -41,6 +41,17 @@ impl Flows {
                 })
             })
         })
+    }
+}
+
+impl Witness {
+    /// Where its client is.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        match self.local {
+            Local::Path(_) => Origin::Host,
+            _ => Origin::of(self.client),
+        }
     }
 }
 
@@ -104,17 +115,21 @@ fn example(local: &Local, other: &Flows) -> Option<IpAddr> {
 impl fmt::Display for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let port = self.port;
+        let client = match self.origin() {
+            Origin::Host => format!("{} (this host)", self.client),
+            Origin::Elsewhere => self.client.to_string(),
+        };
         match (&self.local, self.address) {
             (Local::Path(_), _) => write!(f, "a process of this host → {}", self.local),
             (Local::Every(_), Some(IpAddr::V6(v6))) => {
-                write!(f, "{} → [{v6}]:{port}, standing for {}", self.client, self.local)
+                write!(f, "{client} → [{v6}]:{port}, standing for {}", self.local)
             }
             (Local::Every(_), Some(v4)) => {
-                write!(f, "{} → {v4}:{port}, standing for {}", self.client, self.local)
+                write!(f, "{client} → {v4}:{port}, standing for {}", self.local)
             }
-            (_, Some(IpAddr::V6(_))) => write!(f, "{} → [{}]:{port}", self.client, self.local),
-            (_, Some(IpAddr::V4(_))) => write!(f, "{} → {}:{port}", self.client, self.local),
-            (_, None) => write!(f, "{} → {}, port {port}", self.client, self.local),
+            (_, Some(IpAddr::V6(_))) => write!(f, "{client} → [{}]:{port}", self.local),
+            (_, Some(IpAddr::V4(_))) => write!(f, "{client} → {}:{port}", self.local),
+            (_, None) => write!(f, "{client} → {}, port {port}", self.local),
         }
     }
 }

@@ -3,7 +3,10 @@
 use super::{Context, Finding, Report};
 use crate::{
     config::Spanned,
-    exposure::proof::{Counterexample, Proof, decide},
+    exposure::{
+        connection::Origin,
+        proof::{Counterexample, Proof, decide},
+    },
     policy::{
         ListenerId,
         claim::{Claim, Outcome},
@@ -72,7 +75,11 @@ impl Decided<'_> {
 
 /// What a counterexample shows.
 pub(super) fn shown(claim: &Claim, example: &Counterexample) -> String {
-    let client = example.client;
+    let client = match example.origin {
+        Origin::Host if example.client.is_loopback() => "a process of this host".to_owned(),
+        Origin::Host => format!("a process of this host that takes {}", example.client),
+        Origin::Elsewhere => example.client.to_string(),
+    };
     let place = match (example.address, example.port) {
         (Some(address), Some(port)) => std::net::SocketAddr::new(address, port).to_string(),
         (None, Some(port)) => format!("port {port} of `{}`", example.listener),

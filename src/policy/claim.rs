@@ -14,6 +14,18 @@ pub struct Claim {
     pub to: Target,
     /// What is claimed.
     pub outcome: Outcome,
+    /// What is taken for granted.
+    pub assume: Assume,
+}
+
+/// Which assumptions about the network around the host keep clients away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Assume {
+    /// All that the answers of this program rest on.
+    #[default]
+    All,
+    /// None: a client is kept away by the kernel or by a list of clients, or it is not.
+    None,
 }
 
 /// The far end of a claim.
@@ -38,6 +50,17 @@ pub enum Outcome {
     Unreachable,
     /// None of them gets as far as a handshake.
     Invisible,
+}
+
+impl Assume {
+    /// The word in the language and in every output.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::None => "none",
+        }
+    }
 }
 
 /// A finding that a file expects.

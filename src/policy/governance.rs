@@ -171,6 +171,19 @@ impl Scope {
         }
     }
 
+    /// The widest class that counts as this: of a path, that of those who can open it.
+    #[must_use]
+    pub fn class(self) -> Class {
+        match self {
+            Self::Unix | Self::Loopback => Class::Host,
+            Self::Link => Class::Link,
+            Self::Private => Class::Private,
+            Self::Shared => Class::Shared,
+            Self::Public => Class::Public,
+            Self::Any => Class::Any,
+        }
+    }
+
     /// Whether leave for these is leave for this one: `any` has every address in it, but no path.
     #[must_use]
     pub fn is_in(self, scopes: &BTreeSet<Self>) -> bool {

@@ -27,6 +27,9 @@ pub struct Access {
     pub flow: Option<String>,
 }
 
+/// What no address tells.
+const HOST: &str = "clients are on other hosts: a process of this host that takes such an address gets at loopback too";
+
 /// What the clients reach, for every listener.
 #[must_use]
 pub fn accesses(version: Version<'_>, reach: &Reach, clients: &AddressSet) -> Vec<Access> {
@@ -76,5 +79,5 @@ pub fn table(clients: &AddressSet, accesses: &[Access]) -> String {
         [listener, entrance, upstream, access.outcome.to_owned(), plain(&flow)]
     }));
     let lines: Vec<_> = lines.into_iter().map(Vec::from).collect();
-    format!("from {clients}\n\n{}", align(&lines))
+    format!("from {clients}\n\n{}{HOST}\n", align(&lines))
 }

@@ -28,6 +28,7 @@ pub struct Report<'a> {
     tool: &'static str,
     exit: u8,
     effect: &'static str,
+    assume: &'static str,
     inputs: Inputs<'a>,
     changes: Vec<ChangeForm<'a>>,
     unchanged: usize,
@@ -89,6 +90,7 @@ struct FlowForm {
 
 #[derive(Debug, Serialize)]
 struct WitnessForm {
+    origin: &'static str,
     client: String,
     local: String,
     address: Option<String>,
@@ -192,6 +194,7 @@ pub fn report<'a>(review: &'a Review<'a>, exit: u8) -> Report<'a> {
         tool: concat!("portcullis ", env!("CARGO_PKG_VERSION")),
         exit,
         effect: review.diff.effect().word(),
+        assume: review.assume.word(),
         inputs: Inputs { old: path(review.old), new: path(review.new) },
         changes: review.diff.changes.iter().map(|change| change_form(review, change)).collect(),
         unchanged: review.diff.unchanged,
@@ -286,6 +289,7 @@ fn flow_forms(flows: &Flows) -> Vec<FlowForm> {
 
 fn witness_form(witness: &Witness) -> WitnessForm {
     WitnessForm {
+        origin: witness.origin().word(),
         client: witness.client.to_string(),
         local: witness.local.to_string(),
         address: witness.address.map(|address| address.to_string()),

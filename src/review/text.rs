@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use super::{Review, entry::Entry, escape::plain, grid};
-use crate::exposure::{assumption::Assumption, diff::Effect};
+use crate::{
+    exposure::{assumption::Assumption, diff::Effect},
+    policy::claim::Assume,
+};
 
 /// How many listeners are named where an answer rests on an assumption.
 const MAX_NAMED: usize = 8;
@@ -85,6 +88,9 @@ pub(super) fn unchanged(review: &Review<'_>) -> Vec<String> {
 pub(super) fn assumptions(review: &Review<'_>) -> Vec<String> {
     let near = [Assumption::A1, Assumption::A2, Assumption::A3];
     let mut lines = Vec::new();
+    if review.assume == Assume::None {
+        lines.push("rests on no assumption: whoever the kernel takes arrives".to_owned());
+    }
     for assumption in near {
         let carried =
             review.reach.listeners().filter(|(_, taken)| taken.rests_on.contains(&assumption));

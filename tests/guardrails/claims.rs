@@ -1,5 +1,7 @@
 //! Tests are decided over whole sets: every address counts, however the set is spelt.
 
+use portcullis::facts::{Facts, HostAddress};
+
 use super::{Case, TODAY};
 
 /// A listener for each kind of exposure, and one claim.
@@ -40,6 +42,19 @@ listeners:
     expose: {{ unix: {{ path: /run/x.sock, mode: \"0660\" }} }}
     timeouts: {{ idle: 5m }}
     forward: 10.20.9.60:1
+  admin:
+    purpose: a test
+    expose: loopback
+    port: 9000
+    timeouts: {{ idle: 5m }}
+    forward: 10.20.9.70:1
+  shut:
+    purpose: a test
+    expose: {{ loopback: {{ families: [v4] }} }}
+    port: 9001
+    clients: {{ deny: [127.0.0.0/8] }}
+    timeouts: {{ idle: 5m }}
+    forward: 10.20.9.80:1
 tests:
   - {{ name: a claim, {claim} }}
 "
@@ -82,6 +97,23 @@ fn a_claim_holds_for_every_address_or_it_fails() {
         ("from: 10.0.0.0/8, to: { listener: wg }, expect: unreachable", &["PC1204"]),
         ("from: public, to: { listener: wg }, expect: invisible", &HOLDS),
         ("from: public, to: { listener: wg }, expect: served", &["PC1201"]),
+        // A class is of clients on other hosts, and `host` is of processes of this one.
+        ("from: private, to: { listener: admin }, expect: invisible", &HOLDS),
+        ("from: all, to: { listener: admin }, expect: invisible", &["PC1201"]),
+        ("from: host, to: { listener: admin }, expect: unreachable", &["PC1201"]),
+        ("from: 127.0.0.0/9, to: { listener: shut }, expect: unreachable", &HOLDS),
+        ("from: 127.0.0.0/9, to: { listener: shut }, expect: invisible", &["PC1201"]),
+        // They may take any address of the host, and which there are only the host can tell.
+        ("from: host, to: { listener: shut }, expect: unreachable", &["PC1204"]),
+        ("from: host, to: { listener: db }, expect: unreachable", &["PC1204"]),
+        // Only `lo` and a list of clients keep anybody away for certain.
+        ("from: public, to: { listener: admin }, expect: invisible, assume: none", &HOLDS),
+        ("from: public, to: { listener: db }, expect: unreachable, assume: none", &HOLDS),
+        ("from: public, to: { listener: db }, expect: invisible, assume: all", &HOLDS),
+        ("from: public, to: { listener: db }, expect: invisible, assume: none", &["PC1201"]),
+        ("from: public, to: { listener: wg }, expect: unreachable, assume: none", &["PC1204"]),
+        ("from: app, to: { listener: db }, expect: served, assume: none", &["PC0005"]),
+        ("from: app, to: { listener: db }, expect: served, assume: some", &["PC0005"]),
         ("from: public, to: { upstream: legder }, expect: unreachable", &["PC0006"]),
         ("from: public, to: { listener: dbs }, expect: unreachable", &["PC0006"]),
         ("from: apps, to: { listener: db }, expect: served", &["PC0006"]),
@@ -115,4 +147,39 @@ tests:
     let zones = "zones: [{ cidr: 100.64.0.0/10, class: private, why: our overlay network }]\n";
     let case = Case::on(TODAY, None, &[&format!("{guardrail}{zones}")], service);
     assert!(case.is_accepted(), "{}", case.rendered());
+}
+
+#[test]
+fn a_process_of_this_host_is_told_from_a_neighbour_by_more_than_its_address() {
+    let service = |from: &str| {
+        format!(
+            "portcullis: 1
+listeners:
+  admin:
+    purpose: operator API
+    expose: {{ loopback: {{ families: [v4] }} }}
+    port: 9000
+    clients: {{ deny: [127.0.0.0/8] }}
+    timeouts: {{ idle: 5m }}
+    forward: 10.20.9.9:9000
+tests:
+  - {{ name: nobody, from: {from}, to: {{ listener: admin }}, expect: unreachable }}
+"
+        )
+    };
+    let own = |interface: &str, address: [u8; 4]| HostAddress {
+        address: address.into(),
+        prefix: 8,
+        interface: interface.to_owned(),
+        tentative: false,
+        temporary: false,
+    };
+    let mut facts = Facts { addresses: vec![own("lo", [127, 0, 0, 1])], ..Facts::default() };
+    let on = |facts: &Facts, from| Case::on(TODAY, Some(facts), &[], &service(from));
+    assert!(!on(&facts, "host").codes().contains("PC1201"), "it has loopback addresses only");
+    facts.addresses.push(own("eth0", [10, 20, 3, 4]));
+    assert!(!on(&facts, "private").codes().contains("PC1201"), "no neighbour gets there");
+    let case = on(&facts, "host");
+    let shown = "a process of this host that takes 10.20.3.4 is served at 127.0.0.1:9000";
+    assert!(case.rendered().contains(shown), "{}", case.rendered());
 }

@@ -56,8 +56,12 @@ const PUBLIC: [&str; 8] = [
     "any: { families: [v4, v6] }",
 ];
 
-const CLIENTS_OF_LOOPBACK: [&str; 3] =
-    ["", "clients: { deny: [127.0.0.2, \"::1\"] }", "clients: { allow: [127.0.0.0/8, \"::1\"] }"];
+const CLIENTS_OF_LOOPBACK: [&str; 4] = [
+    "",
+    "clients: { deny: [127.0.0.2, \"::1\"] }",
+    "clients: { allow: [127.0.0.0/8, \"::1\"] }",
+    "clients: { allow: [10.20.0.0/16, 198.51.99.4, \"::1\"] }",
+];
 const CLIENTS_OF_PRIVATE: [&str; 4] = [
     "",
     "clients: { allow: [10.20.7.0/24, \"fd12::7\"] }",

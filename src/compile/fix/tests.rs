@@ -132,7 +132,7 @@ proptest! {
         let accepts = |text: &str| {
             let policy = resolve(&config::parse(&source(text)).0.unwrap()).0;
             let accept = |it: &crate::exposure::Accept| format!("{:?} {:?} {:?}", it.side, it.destination, it.device);
-            Exposure::of(&policy, None).accepts().iter().map(accept).collect::<Vec<_>>()
+            Exposure::of(&policy).accepts().iter().map(accept).collect::<Vec<_>>()
         };
         let (was, is) = (accepts(&text), accepts(&new));
         prop_assert!(was.is_empty() || was == is, "{text}");

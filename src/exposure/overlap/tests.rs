@@ -91,6 +91,7 @@ fn side() -> impl Strategy<Value = Side> {
         interface("eth0", &[Class::Private]),
         interface("eth0", &[Class::Private, Class::Public]),
         interface("eth1", &[Class::Private]),
+        interface("eth1", &[Class::Public]),
         one_of,
     ];
     (prop::sample::select(places), prop::bool::weighted(0.7))
@@ -113,7 +114,7 @@ proptest! {
         listeners in prop::collection::vec((side(), ports()), 0..8)
     ) {
         let policy = policy(listeners.into_iter().map(|(side, ports)| (vec![side], ports)));
-        let exposure = Exposure::of(&policy, None);
+        let exposure = Exposure::of(&policy);
         let found = exposure.overlaps();
         let ranges = || {
             let accepts = exposure.accepts().iter().enumerate();
@@ -142,13 +143,13 @@ proptest! {
         port in 1u16..12,
     ) {
         let policy = policy(listeners.into_iter().map(|(side, ports)| (vec![side], ports)));
-        let exposure = Exposure::of(&policy, None);
+        let exposure = Exposure::of(&policy);
         let wanted: IpAddr = wanted.parse().unwrap();
         let here = PortRange { first: port, last: port };
         let bound = |accept: &Accept| accept.destination == Destination::One(wanted);
         let is_local = wanted.is_loopback() || exposure.accepts().iter().any(bound);
         let answers = exposure.accepts().iter().filter(|accept| {
-            accept.ports().iter().any(|range| (range.first..=range.last).contains(&port))
+            accept.ports().iter().any(|range| range.contains(port))
         }).map(|accept| match &accept.destination {
             Destination::One(address) if *address == wanted => Answer::Yes,
             Destination::Open if accept.family() == Family::of(wanted) => {
@@ -176,15 +177,36 @@ fn ten_thousand_listeners_are_compared_with_few() {
     let any = |_| Side { family: Family::V4, place: Place::Any, pin: false };
     let own = |n: u16| address(Class::Private, &format!("10.0.{}.{}", n >> 8, n & 255));
     let block = |n: u16| subnet(&format!("10.{}.{}.0/24", n >> 8, n & 255));
-    let sides: [(&dyn Fn(u16) -> Side, bool); 4] =
-        [(&loopback, true), (&any, true), (&own, false), (&block, false)];
-    for (side, meets) in sides {
-        let ports: [(&dyn Fn(u16) -> u16, bool); 2] = [(&|n| n, false), (&|_| 443, meets)];
-        for (port, meets) in ports {
+    let on = |pin| {
+        move |n| Side {
+            family: Family::V4,
+            place: Place::OneOf { class: Class::Private, interface: format!("eth{n}") },
+            pin,
+        }
+    };
+    // Who is tied to no interface may have the address of any.
+    let (tied, loose, mixed) = (on(true), on(false), |n: u16| match n % 3 {
+        0 => on(true)(n),
+        1 => own(n),
+        _ => block(n),
+    });
+    let most = usize::from(MANY) - 1;
+    let sides: [(&dyn Fn(u16) -> Side, usize); 7] = [
+        (&loopback, most),
+        (&any, most),
+        (&own, 0),
+        (&block, 0),
+        (&tied, 0),
+        (&loose, most),
+        // The first two are an address and a block without it.
+        (&mixed, most - 1),
+    ];
+    for (side, met) in sides {
+        let ports: [(&dyn Fn(u16) -> u16, usize); 2] = [(&|n| n, 0), (&|_| 443, met)];
+        for (port, met) in ports {
             let policy = all(side, port);
-            let exposure = Exposure::of(&policy, None);
-            let expected = if meets { usize::from(MANY) - 1 } else { 0 };
-            assert_eq!(exposure.overlaps().len(), expected);
+            let exposure = Exposure::of(&policy);
+            assert_eq!(exposure.overlaps().len(), met);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     diagnostic::Diagnostic,
     policy::{
         ListenerId, UpstreamId,
-        claim::{Claim, Expectation, Outcome, Target},
+        claim::{Assume, Claim, Expectation, Outcome, Target},
         governance::Guardrail,
     },
     source::Span,
@@ -90,7 +90,23 @@ impl Resolver<'_> {
             ("invisible", Outcome::Invisible),
         ];
         let outcome = self.word(&written.expect, &outcomes);
-        Some(Claim { name: name?, from: from?, to: to?, outcome: outcome? })
+        let assume = self.assume(&written.assume, outcome)?;
+        Some(Claim { name: name?, from: from?, to: to?, outcome: outcome?, assume })
+    }
+
+    /// What a claim takes for granted; `None` when it cannot be said.
+    fn assume(&mut self, written: &Field<String>, outcome: Option<Outcome>) -> Option<Assume> {
+        let Some((_, span)) = written.set() else {
+            return written.is_absent().then_some(Assume::All);
+        };
+        let assume = self.word(written, &[("all", Assume::All), ("none", Assume::None)])?;
+        if assume == Assume::None && outcome == Some(Outcome::Served) {
+            let message = "what is assumed only keeps clients away: it cannot be what serves them";
+            let help = "leave out `assume` where the test expects `served`";
+            self.report(Diagnostic::error(BAD_VALUE, span, message).help(help));
+            return None;
+        }
+        Some(assume)
     }
 
     /// The addresses that a claim speaks of; `None` when a word of it was reported.
