@@ -4,6 +4,7 @@
 mod claims;
 mod command;
 mod grants;
+mod inert;
 mod narrowing;
 mod running;
 mod terms;

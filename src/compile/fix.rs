@@ -3,13 +3,18 @@
 //!
 //! What a finding's help merely suggests is no repair: only its author knows what was meant.
 
-use std::{collections::BTreeMap, net::Ipv6Addr};
+use std::{collections::BTreeMap, net::Ipv6Addr, sync::Arc};
 
 use super::Compiled;
 use crate::{
     config::{self, Config, Expose, Field, Form},
     diagnostic::Diagnostic,
-    policy::{Listener, resolve::resolve},
+    exposure::{
+        Exposure,
+        diff::{Effect, diff},
+        reach::Reach,
+    },
+    policy::{Policy, claim::Assume, resolve::resolve},
     source::{Source, Span},
 };
 
@@ -173,20 +178,22 @@ impl Trial<'_> {
         self.keeps_reach(&edited)
     }
 
-    /// A listener that could not be read had no reach to compare with: what it has now is what was
-    /// written there, in another spelling. The same goes for an entry of a client list.
+    /// Whether the difference of both files changes nothing for listeners that could be read. One
+    /// that could not had no reach to compare with: what it has now is what was written there, in
+    /// another spelling. The same goes for an entry of a client list.
     fn keeps_reach(&self, edited: &Source) -> bool {
         let (Some(before), (Some(after), _)) = (self.config, config::parse(edited)) else {
             return false;
         };
-        let (before, after) = (resolve(before).0, resolve(&after).0);
-        let reach = |listener: &Listener| {
-            (listener.expose.clone(), listener.ports.clone(), listener.action.clone())
-        };
-        before
-            .listeners
-            .iter()
-            .all(|(id, was)| after.listeners.get(id).is_some_and(|is| reach(was) == reach(is)))
+        let (before, mut after) = (resolve(before).0, resolve(&after).0);
+        after.listeners.retain(|id, _| before.listeners.contains_key(id));
+        for (id, listener) in &mut after.listeners {
+            let clients = before.listeners.get(id).and_then(|was| was.clients.clone());
+            Arc::make_mut(listener).clients = clients;
+        }
+        let reach = |policy: &Policy| Reach::of(policy, &Exposure::of(policy), Assume::All);
+        let diff = diff((&before, &reach(&before)), (&after, &reach(&after)));
+        diff.effect() == Effect::Neutral
     }
 
     fn edited(&self, edits: &[Edit]) -> Option<Source> {

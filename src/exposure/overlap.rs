@@ -153,7 +153,7 @@ struct Seen {
     /// By block; an address is the block of itself.
     blocks: BTreeMap<IpNet, BTreeMap<Device, Span>>,
     /// By interface, then by what is asked of it.
-    interfaces: BTreeMap<(Family, String), BTreeMap<(Vec<Class>, Device), Span>>,
+    interfaces: BTreeMap<(Family, String), BTreeMap<Asked, Span>>,
     /// Of blocks by class, for interfaces that may have an address of it.
     in_blocks: BTreeMap<OfClass, Span>,
     /// Of interfaces by class, for blocks and other interfaces that may have the same address.
@@ -162,6 +162,9 @@ struct Seen {
     /// Of any kind.
     furthest: BTreeMap<Family, Span>,
 }
+
+/// What is asked of an interface, with the device that it is tied to.
+type Asked = (Vec<Class>, Device);
 
 /// Addresses of a class on a device; none is any.
 type OfClass = (Family, Class, Option<Device>);

@@ -3,10 +3,16 @@
 //! It goes by the classes that the file asserts. An address of another class than its keyword says
 //! is a finding of its own, and needs no second one about what that would mean.
 
+use std::sync::Arc;
+
 use crate::{
     address::{Class, class, set::AddressSet},
     diagnostic::Level,
-    exposure::{asserted, sensitive::Weight},
+    exposure::{
+        asserted,
+        sensitive::Weight,
+        vantage::{Extent, Senders, Vantage},
+    },
     policy::{Expose, Family, Listener, Side},
 };
 
@@ -38,25 +44,22 @@ impl Served {
     /// Whom a listener serves; nobody but this host, or whom a path's permissions admit, is `None`.
     pub(super) fn by(listener: &Listener) -> Option<Self> {
         let Expose::Ip(sides) = &listener.expose else { return None };
-        let all = sides.iter().filter_map(|side| Self::over(side, listener.clients.as_ref()));
+        let all = sides.iter().filter_map(|side| Self::over(side, listener));
         // The widest counts, and of two as wide the one that names nobody.
         all.max_by_key(|served| (served.scope, !served.named))
     }
 
-    fn over(side: &Side, clients: Option<&AddressSet>) -> Option<Self> {
-        let reach = reach(side)?;
-        let Some(clients) = clients else { return Some(Self { scope: reach, named: false }) };
-        let named = !covers_everyone(clients, side.family);
-        let has = |class| {
-            let common = clients.intersection(class::addresses_of(class));
-            !size(&common, side.family).eq(&0)
+    fn over(side: &Side, listener: &Listener) -> Option<Self> {
+        let served = listener.admitted(senders(side)?);
+        let has = |vantage: Vantage| vantage.extent(&served) != Extent::None;
+        let scope = match () {
+            () if has(Vantage::Public4) || has(Vantage::Public6) => Scope::Public,
+            () if has(Vantage::Shared) => Scope::Shared,
+            () if has(Vantage::Private) || has(Vantage::Link) => Scope::Private,
+            () => return None,
         };
-        let scope = match reach {
-            Scope::Public if has(Class::Public) => Scope::Public,
-            Scope::Public | Scope::Shared if has(Class::Shared) => Scope::Shared,
-            _ => Scope::Private,
-        };
-        Some(Self { scope, named })
+        let is_listed = |clients: &AddressSet| !covers_everyone(clients, side.family);
+        Some(Self { scope, named: listener.clients.as_ref().is_some_and(is_listed) })
     }
 
     /// How much it weighs to serve these clients something sensitive. Named strangers are a
@@ -87,22 +90,16 @@ impl Served {
     }
 }
 
-/// The widest class of client that the side's addresses are reached by.
-fn reach(side: &Side) -> Option<Scope> {
-    let scope = |class: Class| match class {
-        Class::Host => None,
-        Class::Link | Class::Private => Some(Scope::Private),
-        Class::Shared => Some(Scope::Shared),
-        Class::Public | Class::Any | Class::Multicast | Class::Broadcast | Class::Special => {
-            Some(Scope::Public)
-        }
-    };
-    asserted(&side.place).into_iter().filter_map(scope).max()
+/// Who can send to a side.
+fn senders(side: &Side) -> Option<&'static Arc<AddressSet>> {
+    let widest = asserted(&side.place).into_iter().max()?;
+    Some(Senders::registered().to(widest, Some(side.family)))
 }
 
 /// Whether a side is meant for the internet, or for every address.
 pub(super) fn is_public(side: &Side) -> bool {
-    reach(side) == Some(Scope::Public)
+    let everyone = Senders::registered().to(Class::Any, Some(side.family));
+    senders(side).is_some_and(|senders| senders == everyone)
 }
 
 /// Whether a listener is meant for the internet, or for every address.

@@ -1,7 +1,10 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::{
+    address::set::AddressSet,
     compile::read,
     exposure::{Answer, Exposure},
     policy::claim::Assume,
@@ -211,6 +214,28 @@ fn small() -> impl Strategy<Value = Policy> {
     })
 }
 
+/// A file and two that each have fewer of its listeners, or let fewer clients in.
+fn shrinking() -> impl Strategy<Value = [Policy; 3]> {
+    (small(), prop::collection::vec((0u8..3, 0u8..3), 3)).prop_map(|(first, turns)| {
+        let step = |number: u8| {
+            let mut policy = first.clone();
+            let mut turns = turns.iter();
+            policy.listeners.retain(|_, listener| {
+                let (gone, listed) = turns.next().unwrap();
+                if *listed < number {
+                    let few = AddressSet::of_blocks(["10.0.0.0/30".parse().unwrap()]);
+                    let everyone = Arc::new(AddressSet::all());
+                    let had = listener.admitted(&everyone);
+                    Arc::make_mut(listener).clients = Some(had.intersection(&few));
+                }
+                *gone >= number
+            });
+            policy
+        };
+        [step(0), step(1), step(2)]
+    })
+}
+
 /// Whether a flow, held against every cell of a file by hand, is let through to a backend of the
 /// port.
 fn is_reached(policy: &Policy, part: &Part) -> Answer {
@@ -218,8 +243,8 @@ fn is_reached(policy: &Policy, part: &Part) -> Answer {
     let mut answer = Answer::No;
     for target in &part.targets {
         for (local, ports) in reach.backend(target).iter() {
-            let lets = |(ports, clients): (crate::policy::PortRange, &std::sync::Arc<_>)| {
-                let clients: &crate::address::set::AddressSet = clients;
+            let lets = |(ports, clients): (crate::policy::PortRange, &Arc<_>)| {
+                let clients: &AddressSet = clients;
                 ports.contains(part.witness.port) && clients.contains(part.witness.client)
             };
             if ports.iter().any(lets) {
@@ -286,6 +311,40 @@ proptest! {
         if !forth.is_empty() && forth.iter().all(|change| change.effect == Effect::Widening) {
             let back = diff(&b, &a).effect();
             prop_assert!(!matches!(back, Effect::Neutral | Effect::Widening), "{back:?}");
+        }
+    }
+
+    /// P3: whoever is let through anew is a gain of some listener, and no gain is of nobody.
+    #[test]
+    fn there_is_a_gain_exactly_if_somebody_gets_somewhere_anew(a in small(), b in small()) {
+        let (old, new) = (reach(&a), reach(&b));
+        let all = |reach: &Reach| {
+            let targets = reach.targets().map(|target| (target.clone(), reach.backend(target).into_owned()));
+            targets.collect::<Vec<_>>()
+        };
+        let more = all(&new).iter().any(|(target, flows)| !flows.less(&old.backend(target)).is_empty());
+        let changes = diff(&a, &b).changes;
+        let parts = changes.iter().flat_map(|change| &change.gained);
+        prop_assert!(parts.clone().all(|part| !part.flows.is_empty()));
+        prop_assert_eq!(parts.clone().any(|part| part.level == Level::Served), more);
+    }
+
+    /// P3: what passes step by step passes at once.
+    #[test]
+    fn passing_is_transitive(steps in shrinking()) {
+        let [a, b, c] = &steps;
+        prop_assert!(diff(a, b).effect().passes() && diff(b, c).effect().passes());
+        prop_assert!(diff(a, c).effect().passes(), "{:#?}", diff(a, c));
+    }
+
+    #[test]
+    fn what_passes_step_by_step_lets_nobody_in_at_once(a in small(), b in small(), c in small()) {
+        if diff(&a, &b).effect().passes() && diff(&b, &c).effect().passes() {
+            let (old, new) = (reach(&a), reach(&c));
+            for target in new.targets() {
+                let more = new.backend(target).audience().minus(&old.backend(target).audience());
+                prop_assert!(more.is_empty());
+            }
         }
     }
 }
