@@ -1,6 +1,7 @@
 //! What a reviewer gets: the case that the design was made for, in full; exit codes; hostile names.
 
 mod governed;
+mod laws;
 
 use std::{fs, path::Path, process::Command};
 

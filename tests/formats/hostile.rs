@@ -1,5 +1,7 @@
 //! Words from a file, from its path, from anywhere: they stay words in every format.
 
+use std::collections::BTreeSet;
+
 use portcullis::{
     diagnostic::{
         Code, Diagnostic, Level, github, gitlab, human, json, junit,
@@ -13,13 +15,12 @@ use serde_json::Value;
 
 use super::assert_is_sarif;
 
-const RULES: [Page; 1] = [Page {
-    code: Code("PC0101"),
-    name: "any-bind-not-granted",
-    level: Level::Forbid,
-    group: "exposure",
-    text: "## What it does\n\nReports something.\n",
-}];
+const RULES: [Page; 3] = [page("PC0101"), page("PC0203"), page("PC1108")];
+
+const fn page(code: &'static str) -> Page {
+    let (name, text) = ("any-bind-not-granted", "## What it does\n\nReports something.\n");
+    Page { code: Code(code), name, level: Level::Forbid, group: "exposure", text }
+}
 
 /// Pieces that mean something to somebody.
 const PIECES: [&str; 22] = [
@@ -71,11 +72,14 @@ fn finding() -> impl Strategy<Value = Diagnostic> {
     )
 }
 
+/// A text of a few lines.
+const TEXT: &[u8] = b"web: 1\ndb: 2\n\nadmin: 3\n";
+
 /// The output of every format, and of the step's summary.
 fn written(path: &str, findings: &[Diagnostic]) -> Vec<(&'static str, String)> {
-    let source = Source::from_bytes(path, b"web: 1\n").unwrap();
+    let source = Source::from_bytes(path, TEXT).unwrap();
     let listeners: Vec<_> = findings.iter().filter_map(|it| it.listener.clone()).collect();
-    let input = Input::new("service", path, b"web: 1\n");
+    let input = Input::new("service", path, TEXT);
     let report = Report {
         exit: 1,
         fail_on: Level::Error,
@@ -154,6 +158,30 @@ proptest! {
                     let titles = out.lines().filter(|line| line.contains("[PC0101]: "));
                     prop_assert_eq!(titles.count(), findings.len(), "{}", out);
                 }
+            }
+        }
+    }
+
+    /// P14: the same findings at the same places, whatever they are.
+    #[test]
+    fn all_formats_carry_the_same_findings(
+        found in prop::collection::btree_set((0usize..3, 0u32..20, "[a-c]"), 1..9),
+        level in prop::sample::select(vec![Level::Info, Level::Warn, Level::Error, Level::Forbid]),
+    ) {
+        let one = |(rule, at, listener): &(usize, u32, String)| {
+            Diagnostic::error(RULES[*rule].code, Span::new(*at as usize..*at as usize + 1), "no")
+                .level(level)
+                .listener(listener)
+        };
+        let findings: Vec<_> = found.iter().map(one).collect();
+        let line = |at: u32| 1 + TEXT[..at as usize].iter().filter(|byte| **byte == b'\n').count();
+        let expected: BTreeSet<super::Place> = found
+            .iter()
+            .map(|(rule, at, _)| (RULES[*rule].code.0.to_owned(), line(*at).try_into().unwrap()))
+            .collect();
+        for (format, out) in written("portcullis.yaml", &findings) {
+            if let Some((_, read)) = super::READERS.iter().find(|(name, _)| *name == format) {
+                prop_assert_eq!(read(&out), expected.clone(), "{}: {}", format, out);
             }
         }
     }

@@ -1,8 +1,6 @@
 //! What sets findings aside, weighs them or writes them changes what is said of a file, never what
 //! the file exposes: a law, tried on random files.
 
-use std::fmt::Write as _;
-
 use portcullis::{
     compile,
     exposure::{Exposure, reach::Reach},
@@ -12,46 +10,11 @@ use portcullis::{
 use proptest::prelude::*;
 
 use super::Case;
-
-const EXPOSED: [&str; 8] = [
-    "loopback",
-    "{ private: { address: 10.20.3.4 } }",
-    "{ private: { address: 10.20.3.4, pin: none } }",
-    "{ private: { subnet: 10.0.0.0/8 } }",
-    "{ shared: { address: 100.64.1.1 } }",
-    "{ public: { address: 198.51.99.10 } }",
-    "{ any: { families: [v4, v6] } }",
-    "{ interface: { name: eth0, v4: [private, public], v6: none } }",
-];
-
-const CLIENTS: [&str; 4] = [
-    "",
-    "clients: { allow: [10.20.0.0/16] }",
-    "clients: { allow: [0.0.0.0/0] }",
-    "clients: { deny: [8.8.8.8] }",
-];
+use crate::support::services::services;
 
 /// Codes that such files have findings of, one that they have none of, and one that is none.
 const CODES: [&str; 9] =
     ["PC0101", "PC0102", "PC0104", "PC0109", "PC0601", "PC0803", "PC1108", "PC0203", "PC9999"];
-
-/// A few listeners, whose ports are of interest to rules.
-fn services() -> impl Strategy<Value = String> {
-    let pick = |choices: &'static [&'static str]| prop::sample::select(choices);
-    let listener = (pick(&EXPOSED), pick(&CLIENTS), pick(&["", "allow: { reason: a test }"]));
-    prop::collection::btree_map("[a-c]", listener, 1..4).prop_map(|listeners| {
-        let mut text = String::from("portcullis: 1\nlisteners:\n");
-        for (at, (name, (expose, clients, allow))) in listeners.into_iter().enumerate() {
-            writeln!(text, "  {name}:\n    expose: {expose}\n    port: {}", [443, 5432, 8080][at])
-                .unwrap();
-            for line in [clients, allow].into_iter().filter(|line| !line.is_empty()) {
-                writeln!(text, "    {line}").unwrap();
-            }
-            writeln!(text, "    forward: 10.20.9.9:{}", [80, 5432, 6379][at]).unwrap();
-        }
-        text
-    })
-}
 
 /// Suppressions of all kinds, for listeners that there are and that there are not.
 fn expectations() -> impl Strategy<Value = String> {
