@@ -26,7 +26,7 @@ use crate::{
     exposure::{
         Exposure,
         diff::{Change, Diff, Effect, diff},
-        leave::{Leave, Leaves, gained},
+        leave::{Leave, Leaves, gained::Judges},
         matrix::Matrix,
         reach::Reach,
     },
@@ -90,11 +90,10 @@ impl<'a> Review<'a> {
         let diff = diff((before, &was), (after, &is));
         let guardrails = new.and_then(|version| version.guardrails).unwrap_or_default();
         let leaves = Leaves::of(after, &Exposure::of(after), guardrails, today);
-        let service = after.service.as_deref();
+        let judges = Judges::of(guardrails, after.service.as_deref(), today);
         let gained = diff.changes.iter().filter_map(|change| {
             let listener = after.listeners.get(&change.listener)?;
-            let leaves = gained::leaves(change, listener, service, guardrails, today);
-            Some((change.listener.clone(), leaves))
+            Some((change.listener.clone(), judges.leaves(change, listener)))
         });
         let gained = gained.collect();
         let governance = Vec::new();

@@ -113,6 +113,13 @@ impl AddressSet {
         self.intersection(other) == *self
     }
 
+    /// Whether it is the other set in each family in which it has anything.
+    #[must_use]
+    pub fn is_whole_in_each_family(&self, other: &Self) -> bool {
+        let is_whole = |own: &Intervals, all: &Intervals| own.is_empty() || own == all;
+        is_whole(&self.v4, &other.v4) && is_whole(&self.v6, &other.v6)
+    }
+
     /// Whether there is no address in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -243,6 +243,7 @@ fn needs(accept: &Accept, guardrail: &Guardrail) -> Vec<(Scope, Need)> {
 }
 
 /// The grants of a guardrail for one service, by listener.
+#[derive(Debug)]
 struct Grants<'g>(BTreeMap<&'g str, Vec<(&'g str, &'g Grant)>>);
 
 impl<'g> Grants<'g> {
@@ -258,13 +259,30 @@ impl<'g> Grants<'g> {
     }
 
     fn pass(&self, listener: &Listener, flow: &Flow, today: Date) -> Pass<'g> {
-        let own = self.0.get(listener.id.as_str()).map_or(&[][..], Vec::as_slice);
-        // A signature that names a grant relies on that one, whatever else is granted.
-        let named = listener.allow.as_ref().and_then(|allow| allow.grant.as_deref());
-        let mut nearest: Option<Near<'g>> = None;
+        match self.granting(listener, flow, today) {
+            Some(id) => Pass::Granted(id),
+            None => Pass::Refused(self.nearest(listener, flow)),
+        }
+    }
+
+    /// The grant that lets it pass. A signature that names a grant relies on that one, whatever
+    /// else is granted.
+    fn granting(&self, listener: &Listener, flow: &Flow, today: Date) -> Option<&'g str> {
+        let named = named(listener);
+        let is_meant = |id: &str| named.is_none_or(|named| named == id);
+        let mut own = self.own(listener).iter();
+        let grants = |(id, grant): &&(&str, &Grant)| {
+            is_meant(id) && holds(grant, today) && grant.bounds.excess(flow).is_empty()
+        };
+        own.find(grants).map(|(id, _)| *id)
+    }
+
+    /// The grant that is least beside it: of the listener's own, or of some others.
+    fn nearest(&self, listener: &Listener, flow: &Flow) -> Option<Near<'g>> {
+        let named = named(listener);
         let others = self.0.values().flatten();
         let others = others.filter(|(_, grant)| grant.listener != listener.id.as_str());
-        for (id, grant) in own.iter().chain(others.take(MAX_COMPARED)) {
+        let near = |(id, grant): &(&'g str, &'g Grant)| {
             let mut excess = grant.bounds.excess(flow);
             if grant.listener != listener.id.as_str() {
                 excess.push(Excess::Listener(listener.id.to_string()));
@@ -272,15 +290,20 @@ impl<'g> Grants<'g> {
             if let Some(named) = named.filter(|named| named != id) {
                 excess.push(Excess::Named(named.to_owned()));
             }
-            if excess.is_empty() && holds(grant, today) {
-                return Pass::Granted(id);
-            }
-            if nearest.as_ref().is_none_or(|near| excess.len() < near.excess.len()) {
-                nearest = Some(Near { id, grant, excess });
-            }
-        }
-        Pass::Refused(nearest)
+            Near { id, grant, excess }
+        };
+        let all = self.own(listener).iter().chain(others.take(MAX_COMPARED)).map(near);
+        all.min_by_key(|near| near.excess.len())
     }
+
+    fn own(&self, listener: &Listener) -> &[(&'g str, &'g Grant)] {
+        self.0.get(listener.id.as_str()).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The grant that the listener's signature names.
+fn named(listener: &Listener) -> Option<&str> {
+    listener.allow.as_ref().and_then(|allow| allow.grant.as_deref())
 }
 
 /// How many grants of other listeners are compared in search of the nearest.

@@ -78,11 +78,9 @@ impl Vantage {
     #[must_use]
     pub fn extent(self, clients: &AddressSet) -> Extent {
         let here = clients.intersection(self.addresses());
-        let whole = |here: AddressSet, all: AddressSet| here.is_empty() || here == all;
-        let all = self.addresses();
         match here.is_empty() {
             true => Extent::None,
-            false if whole(here.v4(), all.v4()) && whole(here.v6(), all.v6()) => Extent::All,
+            false if here.is_whole_in_each_family(self.addresses()) => Extent::All,
             false => Extent::Some,
         }
     }

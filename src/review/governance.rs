@@ -3,6 +3,8 @@
 mod claims;
 mod limits;
 
+use std::collections::BTreeMap;
+
 use super::{Review, Version, approval::until};
 use crate::policy::{
     Allow, Expiry, ListenerId,
@@ -73,14 +75,16 @@ fn renamed(notices: &mut Vec<Notice>, what: &str, old: &Option<String>, new: &Op
     }
 }
 
-/// Signatures of listeners. One that is covered by the grant of somebody else is no approval of its
-/// own.
+/// Signatures of listeners.
 fn exceptions(notices: &mut Vec<Notice>, review: &Review<'_>, new: Version<'_>) {
     let old = review.old.map(|version| &version.policy.listeners);
+    let changes = review.diff.changes.iter().map(|change| (&change.listener, change));
+    let changes: BTreeMap<_, _> = changes.collect();
     for (id, listener) in &new.policy.listeners {
         let before = old.and_then(|all| all.get(id)).and_then(|old| old.allow.as_ref());
         let Some(mut notice) = exception(id, before, listener.allow.as_ref()) else { continue };
-        notice.loosens &= !is_granted(review, id);
+        // One that is covered by the grant of somebody else is no approval of its own.
+        notice.loosens &= !changes.get(id).is_some_and(|change| review.is_granted(change));
         notices.push(notice);
     }
     for (id, listener) in old.into_iter().flatten() {
@@ -89,12 +93,6 @@ fn exceptions(notices: &mut Vec<Notice>, review: &Review<'_>, new: Version<'_>) 
             notices.push(Notice::tightened(text));
         }
     }
-}
-
-/// Whether a grant is what its `allow` rests on.
-fn is_granted(review: &Review<'_>, id: &ListenerId) -> bool {
-    let change = review.diff.changes.iter().find(|change| change.listener == *id);
-    change.is_some_and(|change| review.is_granted(change))
 }
 
 fn exception(id: &ListenerId, before: Option<&Allow>, after: Option<&Allow>) -> Option<Notice> {

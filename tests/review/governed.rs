@@ -158,6 +158,20 @@ expect:
 }
 
 #[test]
+fn a_test_that_falls_back_on_assumptions_is_weakened() {
+    let test = |assume: &str| {
+        format!(
+            "{OLD}tests:\n  - {{ name: one, from: public, to: {{ listener: db }}, expect: unreachable{assume} }}\n"
+        )
+    };
+    let (wary, trusting) = (test(", assume: none"), test(""));
+    let ended = diff(&wary, &trusting, GUARDRAIL);
+    assert_eq!(governance(&ended), ["test \"one\" weakened: it rests on assumptions"]);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(diff(&trusting, &wary, GUARDRAIL).code, Some(0));
+}
+
+#[test]
 fn what_only_tightens_needs_no_approval() {
     let old = format!(
         "{OLD}expect:\n  - {{ code: PC0301, listener: db, reason: known, expires: 2026-12-31 }}\n"

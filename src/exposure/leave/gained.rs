@@ -15,30 +15,42 @@ use crate::{
     },
 };
 
-/// What every guardrail says of everything that a change gains for a listener of `service`. None of
-/// it passes for free, only by a grant or by nobody: what needs no grant was still not granted.
-#[must_use]
-pub fn leaves<'g>(
-    change: &Change,
-    listener: &Listener,
-    service: Option<&str>,
-    guardrails: &'g [GuardrailFile],
+/// The guardrails of a service, ready to be asked about many changes.
+#[derive(Debug)]
+pub struct Judges<'g> {
+    guardrails: Vec<(&'g Guardrail, Grants<'g>)>,
     today: Date,
-) -> Vec<Leave<'g>> {
-    let mut leaves = Vec::new();
-    for (guardrail, file) in guardrails.iter().enumerate() {
-        let grants = Grants::of(&file.meaning, service);
-        for part in &change.gained {
-            for (flow, is_free) in flows(part, listener, &file.meaning) {
-                let pass = match grants.pass(listener, &flow, today) {
-                    Pass::Refused(_) if is_free => Pass::Free,
-                    pass => pass,
-                };
-                leaves.push(Leave { guardrail, flow, pass });
+}
+
+impl<'g> Judges<'g> {
+    /// Those of a service on a day.
+    #[must_use]
+    pub fn of(guardrails: &'g [GuardrailFile], service: Option<&str>, today: Date) -> Self {
+        let each =
+            guardrails.iter().map(|file| (&file.meaning, Grants::of(&file.meaning, service)));
+        Self { guardrails: each.collect(), today }
+    }
+
+    /// What every guardrail says of everything that a change gains for a listener. None of it
+    /// passes for free, only by a grant or by nobody: what needs no grant was still not granted.
+    #[must_use]
+    pub fn leaves(&self, change: &Change, listener: &Listener) -> Vec<Leave<'g>> {
+        let mut leaves = Vec::new();
+        for (at, (guardrail, grants)) in self.guardrails.iter().enumerate() {
+            for part in &change.gained {
+                for (flow, is_free) in flows(part, listener, guardrail) {
+                    let granted = grants.granting(listener, &flow, self.today);
+                    let pass = match granted {
+                        Some(id) => Pass::Granted(id),
+                        None if is_free => Pass::Free,
+                        None => Pass::Refused(grants.nearest(listener, &flow)),
+                    };
+                    leaves.push(Leave { guardrail: at, flow, pass });
+                }
             }
         }
+        leaves
     }
-    leaves
 }
 
 /// The flows of a part in the eyes of a guardrail, with whether they need no grant.

@@ -2,7 +2,7 @@
 
 use super::Notice;
 use crate::policy::{
-    claim::{Claim, Outcome},
+    claim::{Assume, Claim, Outcome},
     governance::Few,
 };
 
@@ -18,7 +18,9 @@ pub(super) fn compare(notices: &mut Vec<Notice>, what: &str, old: &[Claim], new:
             None => format!("{what} \"{name}\" removed"),
             Some(after) => {
                 let lost = before.from.difference(&after.from);
-                if after.to == before.to && !lost.is_empty() {
+                if holds(&Claim { assume: before.assume, ..after.clone() }, before) {
+                    format!("{what} \"{name}\" weakened: it rests on assumptions")
+                } else if after.to == before.to && !lost.is_empty() {
                     format!("{what} \"{name}\" weakened: it says nothing more of {}", Few(&lost))
                 } else {
                     format!("{what} \"{name}\" claims something else")
@@ -38,5 +40,7 @@ pub(super) fn compare(notices: &mut Vec<Notice>, what: &str, old: &[Claim], new:
 fn holds(test: &Claim, other: &Claim) -> bool {
     let as_strict = test.outcome == other.outcome
         || (test.outcome, other.outcome) == (Outcome::Invisible, Outcome::Unreachable);
-    as_strict && test.to == other.to && other.from.is_subset(&test.from)
+    // Without assumptions more clients count.
+    let as_wary = test.assume == other.assume || test.assume == Assume::None;
+    as_strict && as_wary && test.to == other.to && other.from.is_subset(&test.from)
 }
