@@ -145,9 +145,9 @@ impl Connection<'_> {
 }
 
 impl Sources {
-    /// Those of what is accepted. The answer of a socket that is tied to an interface is sent there,
-    /// and finds only the addresses that the interface carries; over `lo` those of IPv4 find all
-    /// (measured on Linux 6.18).
+    /// Those of what is accepted. The answer of a socket that is tied to an interface is sent
+    /// there, and finds only the addresses that the interface carries; over `lo` an answer over
+    /// IPv4 finds every address of the host (measured on Linux 6.18).
     #[must_use]
     pub fn of(accept: &Accept, exposure: &Exposure) -> Self {
         let family = accept.family();

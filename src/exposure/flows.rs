@@ -190,7 +190,13 @@ impl Flows {
 
     /// Blocks of the class around this one.
     fn around(&self, class: Class, block: IpNet) -> impl Iterator<Item = (&Local, &ByPort)> {
-        (0..block.prefix_len()).filter_map(move |length| {
+        // Most sets have none, and looking for one of each length is dear.
+        let first = Local::InBlock { class, block: whole(Family::V4) };
+        let has_some = self.starting_at(&first).next().is_some_and(
+            |(other, _)| matches!(other, Local::InBlock { class: others, .. } if *others == class),
+        );
+        let lengths = if has_some { 0..block.prefix_len() } else { 0..0 };
+        lengths.filter_map(move |length| {
             let outer = IpNet::new(block.addr(), length).expect("shorter than the block's own");
             self.cell(&Local::InBlock { class, block: outer.trunc() })
         })

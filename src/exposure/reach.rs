@@ -64,8 +64,8 @@ pub enum Target {
 }
 
 impl Reach {
-    /// Of everything in the policy. Without assumptions everything arrives that the kernel takes, so
-    /// that only it and the lists of clients keep anybody away.
+    /// Of everything in the policy. Without assumptions everything arrives that the kernel takes,
+    /// so that only it and the lists of clients keep anybody away.
     #[must_use]
     pub fn of(policy: &Policy, exposure: &Exposure, assume: Assume) -> Self {
         let listeners = policy.listeners.values();
