@@ -1,5 +1,11 @@
 //! May this client enter? Pure: what is known of it is an argument.
 
+mod client;
+mod pace;
+
+pub use client::Client;
+pub use pace::{Moment, Pace};
+
 use std::{net::IpAddr, num::NonZeroU32};
 
 use crate::{address::set::AddressSet, policy::Listener};
@@ -20,11 +26,13 @@ pub enum Reason {
     NotAClient,
     /// It has as many sessions as `limits.per_client` gives it.
     TooMany,
+    /// It comes faster than `limits.per_client_rate` lets it.
+    TooFast,
     /// It came through a socket that is being retired, to an address or interface that is no longer
     /// exposed.
     NotExposed,
-    /// It came through a socket that is being retired, and its listener has `limits.connections`
-    /// sessions already.
+    /// It came through a socket that was being retired and waited for a place at its listener; then
+    /// the socket closed.
     Full,
 }
 
@@ -68,7 +76,7 @@ mod tests {
             ports: Vec::new(),
             clients: (!clients.is_empty())
                 .then(|| AddressSet::of_blocks(clients.iter().map(|block| block.parse().unwrap()))),
-            limits: Limits { connections: None, per_client: NonZeroU32::new(per_client) },
+            limits: Limits { per_client: NonZeroU32::new(per_client), ..Limits::default() },
             timeouts: Timeouts { idle: None, half_closed: None, lifetime: None },
             fanout: Fanout::None,
             allow: None,

@@ -26,7 +26,7 @@ use self::{
 };
 pub use self::{
     findings::MAX_FINDINGS,
-    leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, TextOrList, Words},
+    leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, Rate, TextOrList, Words},
     value::{Each, Entry, Field, Form, LongForm, NotYet, Spanned, Table},
     yaml::{MAX_DEPTH, MAX_NODES},
 };
@@ -290,12 +290,12 @@ pub struct Clients {
 pub struct Limits {
     /// Sessions at a time, over all clients.
     pub connections: Field<u32>,
-    /// Sessions at a time, of one client address.
+    /// Sessions at a time, of one client: an IPv4 address, or an IPv6 network of 64 bits.
     pub per_client: Field<u32>,
-    /// New sessions a second, over all clients.
-    pub rate: NotYet<String>,
-    /// New sessions a second, of one client address.
-    pub per_client_rate: NotYet<String>,
+    /// New sessions over all clients, such as `100/s`; that many at once.
+    pub rate: Field<Rate>,
+    /// New sessions of one client, such as `20/s`; that many at once.
+    pub per_client_rate: Field<Rate>,
 }
 
 /// Bounds in time.

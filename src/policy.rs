@@ -21,6 +21,7 @@ use ipnet::IpNet;
 pub use id::{ListenerId, UpstreamId};
 
 use crate::address::{Class, Date, set::AddressSet};
+pub use crate::config::Rate;
 
 /// Having one tells you that every name resolves, every value is in range and every default is
 /// filled.
@@ -199,12 +200,19 @@ pub struct UnixSocket {
 }
 
 /// Bounds on connections; `None` is unbounded but for descriptors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// What concerns all clients makes the next one wait, which costs it time; what concerns one client
+/// turns that client away, so that the others behind it in the queue do not wait for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// At a time; further clients wait in the kernel's queue.
     pub connections: Option<NonZeroU32>,
-    /// At a time and client address; further ones are refused.
+    /// At a time and client; further ones are refused.
     pub per_client: Option<NonZeroU32>,
+    /// New ones; faster clients wait in the kernel's queue.
+    pub rate: Option<Rate>,
+    /// New ones of a client; those that come faster are refused.
+    pub per_client_rate: Option<Rate>,
 }
 
 /// Bounds in time; `None` is no bound.

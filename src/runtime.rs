@@ -3,14 +3,19 @@
 
 pub mod accept_error;
 pub mod bind;
+mod by_client;
 mod commit;
 mod connect;
+mod duty;
 mod gate;
 mod listener;
+mod meter;
 mod registry;
+mod serving;
 mod session;
 pub mod status;
 mod stop;
+mod tally;
 mod upstream;
 mod worker;
 mod workers;
@@ -22,6 +27,8 @@ mod tests;
 
 pub use commit::{Assignment, Commit, Role, Share, SocketId, Successor};
 pub use gate::Gate;
+pub use meter::Meter;
 pub use registry::{ListenerState, Registry};
+pub use tally::{Tallies, Tally};
 pub use upstream::UpstreamState;
 pub use workers::{Incident, WorkerLost, Workers};

@@ -183,6 +183,7 @@ impl<'a> Supervisor<'a> {
             generation: Generation::default(),
             started,
             draining: false,
+            tallies: Arc::default(),
             listeners: Vec::new(),
         }));
         let (sender, incidents) = mpsc::channel(INCIDENTS);

@@ -47,6 +47,12 @@ macro_rules! counters {
 counters! {
     /// Clients that entered.
     SessionsAdmitted = "sessions_admitted",
+    /// Times that a worker left further clients in the kernel's queue because `limits.connections`
+    /// was reached.
+    ConnectionsReached = "limit_connections_reached",
+    /// Times that a worker left further clients in the kernel's queue because `limits.rate` was
+    /// reached.
+    RateReached = "limit_rate_reached",
     /// Attempts to connect that a backend refused.
     ConnectsRefused = "connects_refused",
     /// Attempts to connect that took too long.
@@ -57,9 +63,9 @@ counters! {
     ConnectsLocal = "connects_local",
     /// Times that bulk was copied because no pipe was to be had for splicing it.
     PipesRefused = "pipes_refused",
-    /// Bytes that backends were sent.
+    /// Bytes that backends were sent; those of a session once it is over.
     BytesToBackend = "bytes_to_backend",
-    /// Bytes that clients were sent.
+    /// Bytes that clients were sent; those of a session once it is over.
     BytesToClient = "bytes_to_client",
     /// Clients that were gone when they were to be accepted.
     AcceptRetries = "accept_retries",
@@ -75,9 +81,9 @@ counters! {
     AccessRecordsDropped = "access_records_dropped",
 }
 
-/// The counters of one worker. Only the worker adds, so adding never waits for another core;
-/// whoever wants to know reads them all and sums. Aligned so that two workers' counters share no
-/// cache line, nor a prefetched pair of them.
+/// The counters of one worker, or of one listener there. Only the worker adds, so adding never
+/// waits for another core; whoever wants to know reads them all and sums. Aligned so that two
+/// workers' counters share no cache line, nor a prefetched pair of them.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Counters {

@@ -1,4 +1,6 @@
-//! What the program does when this host gives it too little.
+//! Limits: those of the file, and what the program does when this host gives it too little.
+
+mod rate;
 
 use crate::support::{
     Answering, LOOPBACK, Program, ServiceFile,

@@ -1,9 +1,11 @@
-//! Values with a syntax of their own: durations, names, ranges of ports, counts.
+//! Values with a syntax of their own: durations, rates, names, ranges of ports, counts.
 
 mod duration;
+mod rate;
 mod text_or_list;
 
 pub use duration::{Duration, MAX_DURATION};
+pub use rate::{MAX_RATE, Rate};
 pub use text_or_list::TextOrList;
 
 use std::{fmt, num::NonZeroU32, str::FromStr};

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Config, CountOrWord, Duration, DurationOrNone, Each, Field, Form, LongForm, NotYet, PortRange,
-    Spanned, Table, TextOrList, Words, words,
+    Rate, Spanned, Table, TextOrList, Words, words,
 };
 
 /// Marks what does not work yet until [`name_what_does_not_work`] has said so in words.
@@ -16,6 +16,9 @@ const NOT_YET: &str = "x-not-yet";
 
 /// Durations as [`Duration`] reads them.
 const DURATION: &str = "^(?=.)([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?$";
+
+/// Rates as [`Rate`] reads them.
+const RATE: &str = "^[1-9][0-9]{0,6}/(s|m|h)$";
 
 /// Names as [`Name`](super::Name) reads them.
 const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
@@ -164,6 +167,7 @@ inline! {
         schema
     };
     Duration => |_generator| json_schema!({ "type": "string", "pattern": DURATION });
+    Rate => |_generator| json_schema!({ "type": "string", "pattern": RATE });
     DurationOrNone => |_generator| json_schema!({
         "anyOf": [{ "type": "string", "pattern": DURATION }, { "const": "none" }],
     });

@@ -78,8 +78,6 @@ fn every_key_of_the_language_is_known_and_what_does_not_work_yet_says_so() {
     33 resolve
     34 srv
     34 resolve
-    51 rate
-    51 per_client_rate
     61 metrics
     73 accept_proxy
     79 udp

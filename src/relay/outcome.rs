@@ -50,7 +50,7 @@ pub enum ConnectFailure {
 
 impl Outcome {
     /// Every outcome there is, for whoever keeps a count of each.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::ClientClosed,
         Self::BackendClosed,
         Self::ClientReset,
@@ -60,6 +60,7 @@ impl Outcome {
         Self::Lifetime,
         Self::Denied(Reason::NotAClient),
         Self::Denied(Reason::TooMany),
+        Self::Denied(Reason::TooFast),
         Self::Denied(Reason::NotExposed),
         Self::Denied(Reason::Full),
         Self::NoBackend,
@@ -86,6 +87,7 @@ impl Outcome {
             Self::Lifetime => "lifetime",
             Self::Denied(Reason::NotAClient) => "denied_clients",
             Self::Denied(Reason::TooMany) => "denied_per_client",
+            Self::Denied(Reason::TooFast) => "denied_per_client_rate",
             Self::Denied(Reason::NotExposed) => "denied_exposure",
             Self::Denied(Reason::Full) => "denied_connections",
             Self::NoBackend => "no_backend",

@@ -1,35 +1,42 @@
 //! How many sessions a listener has, in all and per client, exactly, over all workers.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::hash_map::Entry,
     net::IpAddr,
     num::NonZeroU32,
     pin::pin,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, AtomicU64, Ordering::SeqCst},
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
     },
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{
-    admit::{self, Verdict},
-    policy::Listener,
+    admit::{self, Client, Reason, Verdict},
+    runtime::{
+        by_client::{ByClient, Sessions},
+        registry::ListenerState,
+        tally::Tallies,
+    },
 };
 
 /// The door of one listener. It outlives reloads, as sessions do: the next configuration brings new
 /// limits, not a new count, so limits are arguments.
+///
+/// Both counts are exact at every moment, over all workers: neither limit is ever exceeded. A place
+/// costs no lock unless somebody waits for one; the count of a client costs that of its part.
 #[derive(Debug, Default)]
 pub struct Gate {
     /// Places taken: sessions, and for an instant each worker that is just about to accept.
     taken: AtomicU32,
-    /// Clients that have entered since the listener began.
-    admitted: AtomicU64,
     /// Told once for every place that becomes free.
     freed: Notify,
-    /// Sessions per client, of those that came while there was a limit on them; no entry is zero.
-    clients: Mutex<HashMap<IpAddr, u32>>,
+    /// Sessions per client, of those that came while there was a limit on them.
+    clients: ByClient<Sessions>,
+    /// What each worker counts of the listener.
+    tallies: Tallies,
 }
 
 impl Gate {
@@ -39,10 +46,10 @@ impl Gate {
         self.taken.load(SeqCst)
     }
 
-    /// Sessions since the listener began.
+    /// What is counted of the listener since it began.
     #[must_use]
-    pub fn admitted(&self) -> u64 {
-        self.admitted.load(SeqCst)
+    pub fn tallies(&self) -> &Tallies {
+        &self.tallies
     }
 
     /// Takes a place, if fewer than `limit` are taken.
@@ -68,12 +75,6 @@ impl Gate {
             freed.await;
         }
     }
-
-    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, u32>> {
-        // The map is whole between any two statements that hold it, so a panic elsewhere has not
-        // broken it.
-        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// A place at a listener; dropping it gives it back, also when what held it panics.
@@ -81,7 +82,7 @@ impl Gate {
 pub(super) struct Place {
     gate: Arc<Gate>,
     /// Whom the place is counted for, if the client's sessions are counted.
-    client: Option<IpAddr>,
+    client: Option<Client>,
 }
 
 impl Place {
@@ -92,32 +93,41 @@ impl Place {
 
     /// Decides on the client, and counts it if it enters. Decision and count are one step: of two
     /// that arrive together at two workers, one is the last that fits.
-    pub(super) fn admit(&mut self, listener: &Listener, client: Option<IpAddr>) -> Verdict {
-        let counted = client.filter(|_| listener.limits.per_client.is_some());
-        let verdict = match counted.map(|client| client.to_canonical()) {
-            None => admit::decide(listener, client, 0),
-            Some(client) => {
-                let mut clients = self.gate.clients();
-                let sessions = clients.get(&client).copied().unwrap_or(0);
-                let verdict = admit::decide(listener, Some(client), sessions);
-                if verdict == Verdict::Admit {
-                    clients.insert(client, sessions + 1);
-                    self.client = Some(client);
-                }
-                verdict
-            }
-        };
-        if verdict == Verdict::Admit {
-            self.gate.admitted.fetch_add(1, SeqCst);
+    ///
+    /// `limits.rate` is not asked here, for whoever comes too fast for it waits before it is
+    /// accepted; it is only counted.
+    pub(super) fn admit(
+        &mut self,
+        state: &ListenerState,
+        address: Option<IpAddr>,
+        now: Instant,
+    ) -> Verdict {
+        let ListenerState { policy, meter, .. } = state;
+        let client = address.map(Client::at);
+        let counted = client.filter(|_| policy.limits.per_client.is_some());
+        let mut part = counted.map(|client| (client, self.gate.clients.part(client)));
+        let sessions =
+            part.as_ref().and_then(|(client, part)| part.get(client).copied()).unwrap_or(0);
+        let verdict = admit::decide(policy, address, sessions);
+        if verdict != Verdict::Admit {
+            return verdict;
         }
-        verdict
+        if client.is_some_and(|client| !meter.admits(client, now)) {
+            return Verdict::Deny(Reason::TooFast);
+        }
+        if let Some((client, part)) = &mut part {
+            part.insert(*client, sessions + 1);
+            self.client = Some(*client);
+        }
+        meter.charge(now);
+        Verdict::Admit
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         if let Some(client) = self.client
-            && let Entry::Occupied(mut sessions) = self.gate.clients().entry(client)
+            && let Entry::Occupied(mut sessions) = self.gate.clients.part(client).entry(client)
         {
             *sessions.get_mut() -= 1;
             if *sessions.get() == 0 {
@@ -134,10 +144,7 @@ mod tests {
     use std::{thread, time::Duration};
 
     use super::*;
-    use crate::{
-        admit::Reason,
-        runtime::sample::{listener, test_runtime},
-    };
+    use crate::runtime::sample::{listener, state, test_runtime};
 
     fn limit(amount: u32) -> Option<NonZeroU32> {
         NonZeroU32::new(amount)
@@ -166,9 +173,10 @@ mod tests {
         let gate = Arc::new(Gate::default());
         let mut listener = listener("web");
         listener.limits.per_client = limit(2);
+        let state = state(listener);
         let enter = |client: &str| {
             let mut place = gate.place(None).unwrap();
-            let verdict = place.admit(&listener, Some(client.parse().unwrap()));
+            let verdict = place.admit(&state, Some(client.parse().unwrap()), Instant::now());
             (verdict, place)
         };
         let first = enter("192.0.2.1");
@@ -178,9 +186,33 @@ mod tests {
         assert_eq!(enter("192.0.2.2").0, Verdict::Admit);
         drop(first);
         assert_eq!(enter("192.0.2.1").0, Verdict::Admit);
-        assert_eq!(gate.admitted(), 4);
         drop(second);
-        assert!(gate.clients().is_empty(), "a client without sessions costs nothing");
+        let known: usize = gate.clients.parts().map(|part| part.len()).sum();
+        assert_eq!(known, 0, "a client without sessions costs nothing");
+    }
+
+    #[test]
+    fn a_client_that_is_turned_away_takes_nothing_from_its_rate_nor_from_that_of_all() {
+        let gate = Arc::new(Gate::default());
+        let mut listener = listener("web");
+        listener.limits.per_client = limit(1);
+        listener.limits.rate = Some("3/h".parse().unwrap());
+        listener.limits.per_client_rate = Some("2/h".parse().unwrap());
+        let state = state(listener);
+        let now = Instant::now();
+        let enter = |client: &str| {
+            let mut place = gate.place(None).unwrap();
+            (place.admit(&state, Some(client.parse().unwrap()), now), place)
+        };
+        let first = enter("192.0.2.1");
+        assert_eq!(first.0, Verdict::Admit);
+        assert_eq!(enter("192.0.2.1").0, Verdict::Deny(Reason::TooMany));
+        drop(first);
+        assert_eq!(enter("192.0.2.1").0, Verdict::Admit, "its second");
+        assert_eq!(enter("192.0.2.1").0, Verdict::Deny(Reason::TooFast));
+        assert_eq!(state.meter.wait(|| now), None, "two of three have entered");
+        assert_eq!(enter("192.0.2.2").0, Verdict::Admit);
+        assert!(state.meter.wait(|| now).is_some());
     }
 
     #[test]

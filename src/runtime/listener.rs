@@ -3,16 +3,13 @@
 use std::{
     cell::{Cell, RefCell},
     io,
-    net::SocketAddr,
-    num::NonZeroU32,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
-    sync::Arc,
     time::Duration,
 };
 
 use nix::errno::Errno;
-use socket2::{SockAddr, SockRef};
+use socket2::SockAddr;
 use tokio::{
     io::unix::AsyncFd,
     net::{TcpStream, UnixStream},
@@ -23,15 +20,16 @@ use tokio::{
 
 use crate::{
     admit::{Reason, Verdict},
-    policy::ListenerId,
     relay::Stream,
     runtime::{
         accept_error,
         bind::BoundSocket,
-        commit::{SocketId, Successor},
-        gate::{Gate, Place},
+        commit::SocketId,
+        duty::{Duty, Until},
+        gate::Place,
+        serving::{Seldom, Serving},
         session::{Arrival, Local, Session},
-        worker::{Desk, Serving},
+        worker::Desk,
         workers::Incident,
     },
     sys::{self, poll},
@@ -52,24 +50,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest it is left alone. Clients wait in the kernel's queue meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a shortage that goes on is logged.
-const LOG_INTERVAL: Duration = Duration::from_secs(10);
-
-/// What a socket is for now, as far as this worker is concerned.
-#[derive(Debug)]
-pub(super) enum Duty {
-    /// Every client is this listener's.
-    Serve(Rc<Serving>),
-    /// Each client belongs to the listener whose address and interface it came to; see
-    /// [`crate::runtime::Role::Linger`].
-    Linger {
-        /// Whose the socket was.
-        of: ListenerId,
-        /// The best match first.
-        successors: Vec<(Successor, Rc<Serving>)>,
-    },
-}
-
 /// One listening socket at one worker. The worker and the accept task hold it, and nobody else:
 /// when both have let go the socket leaves this worker's poll, and then its descriptor may close.
 #[derive(Debug)]
@@ -79,13 +59,32 @@ pub(super) struct Door {
     local: Rc<Local>,
     desk: Rc<Desk>,
     duty: RefCell<Duty>,
-    /// Told when `duty` or `retired` has changed, or a limit that the task waits on.
+    /// Told when `duty` or `retired` has changed.
     changed: Notify,
-    /// Whether the task waits for a place.
-    full: Cell<bool>,
+    /// Whether the task waits for something that depends on the duty.
+    waiting: Cell<bool>,
     retired: Cell<bool>,
-    /// When the log was last told of a shortage.
-    logged: Cell<Option<time::Instant>>,
+    /// The log line of a shortage.
+    short: Seldom,
+}
+
+/// What one turn leaves for the next.
+#[derive(Debug, Default)]
+struct Held {
+    /// A place that was waited for.
+    place: Option<Place>,
+    /// A client that waits for a place. By most sockets it is known before a client is accepted
+    /// whether there is room for it, and it waits in the kernel's queue; by one that is being
+    /// retired only the accepted client shows whose it is.
+    client: Option<Client>,
+}
+
+/// A client that was accepted.
+#[derive(Debug)]
+struct Client {
+    connection: OwnedFd,
+    peer: SockAddr,
+    arrival: Arrival,
 }
 
 /// How a turn of accepting ended.
@@ -95,8 +94,8 @@ enum Turn {
     Empty,
     /// Somebody may.
     More,
-    /// The listener has no place left.
-    Full(Arc<Gate>, Option<NonZeroU32>),
+    /// There is no room for the next client.
+    Full(Rc<Serving>, Until),
     /// This host lacks something.
     Short(io::Error),
     /// The socket can never work again.
@@ -121,17 +120,17 @@ impl Door {
             desk,
             duty: RefCell::new(duty),
             changed: Notify::new(),
-            full: Cell::new(false),
+            waiting: Cell::new(false),
             retired: Cell::new(false),
-            logged: Cell::new(None),
+            short: Seldom::default(),
         }))
     }
 
     /// Has the socket serve this from now on.
     pub(super) fn assign(&self, duty: Duty) {
         self.duty.replace(duty);
-        // Only a task that waits for a place has looked at the duty already.
-        if self.full.get() {
+        // Only a task that waits has looked at the duty already.
+        if self.waiting.get() {
             self.changed.notify_one();
         }
     }
@@ -144,7 +143,7 @@ impl Door {
 
     /// Accepts until retired.
     pub(super) async fn accept(self: Rc<Self>) {
-        let mut held = None;
+        let mut held = Held::default();
         let mut pause = FIRST_PAUSE;
         while !self.retired.get() {
             let ready = select! {
@@ -153,157 +152,182 @@ impl Door {
             };
             // Only a runtime that shuts down fails here, and then this task goes too.
             let Ok(mut ready) = ready else { return };
-            let turn = self.turn(held.take());
+            let turn = self.turn(&mut held);
             if !matches!(turn, Turn::Short(_)) {
                 pause = FIRST_PAUSE;
             }
             match turn {
                 Turn::Empty => ready.clear_ready(),
                 Turn::More => task::yield_now().await,
-                Turn::Full(gate, limit) => held = self.wait_for_place(&gate, limit).await,
+                Turn::Full(serving, until) => held.place = self.wait(&serving, until).await,
                 Turn::Short(error) => {
                     self.note_shortage(&error);
-                    self.wait(pause).await;
+                    self.sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
                 Turn::Broken(error) => return self.desk.report(self.broken(error)),
             }
         }
-        drop(held);
-        self.let_the_last_in().await;
+        self.let_the_last_in(held).await;
     }
 
     /// Lets in the clients whose handshake is done, since they have been promised a connection.
-    /// Where the listener is full nothing more can be done for them: closing the socket resets
-    /// them.
-    async fn let_the_last_in(&self) {
+    /// Where there is no room nothing more can be done for them: closing the socket resets them.
+    async fn let_the_last_in(&self, mut held: Held) {
         for _ in 0..LAST_CLIENTS / BURST {
-            if !matches!(self.turn(None), Turn::More) {
+            if !matches!(self.turn(&mut held), Turn::More) {
                 break;
             }
             task::yield_now().await;
         }
-    }
-
-    async fn wait_for_place(&self, gate: &Arc<Gate>, limit: Option<NonZeroU32>) -> Option<Place> {
-        self.full.set(true);
-        let place = select! {
-            place = gate.wait(limit) => Some(place),
-            () = self.changed.notified() => None,
-        };
-        self.full.set(false);
-        place
-    }
-
-    async fn wait(&self, pause: Duration) {
-        select! {
-            () = time::sleep(pause) => {}
-            // A socket that is retired does not wait for a shortage to end.
-            () = self.changed.notified() => {}
+        if let Some(client) = held.client {
+            let duty = self.duty.borrow();
+            match duty.heir(client.connection.as_fd()) {
+                Ok(serving) => self.desk.deny(&serving, &client.arrival, Reason::Full),
+                Err(of) => self.desk.turn_away(&of, &client.arrival, Reason::NotExposed),
+            }
+            abort(&client.connection);
         }
     }
 
-    /// Accepts until nobody waits, or others must have their turn. The place is taken before the
-    /// client is accepted, so a client for whom there is none stays in the kernel's queue.
-    fn turn(&self, mut held: Option<Place>) -> Turn {
+    /// Waits until there may be room; returns the place, if that is what was waited for.
+    async fn wait(&self, serving: &Serving, until: Until) -> Option<Place> {
+        let (counter, limit) = match &until {
+            Until::Place(..) => (Counter::ConnectionsReached, "connections"),
+            Until::Turn(_) => (Counter::RateReached, "rate"),
+        };
+        self.desk.count_for(serving, counter, 1);
+        if serving.waiting.is_due(time::Instant::now()) {
+            let state = serving.state();
+            tracing::warn!(listener = %state.policy.id, limit, "limit is reached, further clients wait");
+        }
+        match until {
+            Until::Turn(wait) => {
+                self.sleep(wait).await;
+                None
+            }
+            Until::Place(gate, limit) => {
+                self.waiting.set(true);
+                let place = select! {
+                    place = gate.wait(limit) => Some(place),
+                    () = self.changed.notified() => None,
+                };
+                self.waiting.set(false);
+                place
+            }
+        }
+    }
+
+    /// A new duty, or the end of all, does not wait for a shortage or a rate.
+    async fn sleep(&self, wait: Duration) {
+        self.waiting.set(true);
+        select! {
+            () = time::sleep(wait) => {}
+            () = self.changed.notified() => {}
+        }
+        self.waiting.set(false);
+    }
+
+    /// Accepts until nobody waits, or others must have their turn.
+    fn turn(&self, held: &mut Held) -> Turn {
         for _ in 0..BURST {
-            let place = match self.place(held.take()) {
-                Ok(place) => place,
-                Err(full) => return full,
-            };
-            let error = match sys::socket::accept(self.socket.get_ref().as_fd()) {
-                Ok((connection, peer)) => match self.receive(connection, &peer, place) {
-                    Ok(()) => continue,
-                    // The poll has no room for it. As with descriptors, there will be room once
-                    // sessions have ended.
-                    Err(error) => return Turn::Short(error),
+            let client = match held.client.take() {
+                Some(client) => client,
+                None => match self.next_client(held) {
+                    Ok(Some(client)) => client,
+                    Ok(None) => continue,
+                    Err(turn) => {
+                        // Others are not to wait for a place that nobody comes for.
+                        held.place = None;
+                        return turn;
+                    }
                 },
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Turn::Empty,
-                Err(error) => error,
             };
-            let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
-            match accept_error::classify(errno) {
-                accept_error::Verdict::Retry => self.desk.count(Counter::AcceptRetries, 1),
-                accept_error::Verdict::Pause => return Turn::Short(error),
-                accept_error::Verdict::Fatal => return Turn::Broken(error),
+            if let Err(turn) = self.receive(client, held) {
+                return turn;
             }
         }
         Turn::More
     }
 
-    /// A place for the next client, if it is known already which listener will have it. The place
-    /// that is held may have been waited for under another duty.
-    fn place(&self, held: Option<Place>) -> Result<Option<Place>, Turn> {
-        let Duty::Serve(serving) = &*self.duty.borrow() else { return Ok(None) };
-        let state = serving.state();
-        if let Some(place) = held.filter(|place| place.is_at(&state.gate)) {
-            return Ok(Some(place));
+    /// Accepts the next client; `None` if it was gone before. Where it is known whose it will be,
+    /// there has to be room for it first, so that it waits in the kernel's queue.
+    fn next_client(&self, held: &mut Held) -> Result<Option<Client>, Turn> {
+        if let Duty::Serve(serving) = &*self.duty.borrow() {
+            let room = serving.room(held.place.take());
+            held.place = Some(room.map_err(|until| Turn::Full(Rc::clone(serving), until))?);
         }
-        let limit = state.policy.limits.connections;
-        match state.gate.place(limit) {
-            Some(place) => Ok(Some(place)),
-            None => Err(Turn::Full(Arc::clone(&state.gate), limit)),
+        let error = match sys::socket::accept(self.socket.get_ref().as_fd()) {
+            Ok((connection, peer)) => {
+                let arrival = Arrival::now(peer.as_socket(), Rc::clone(&self.local));
+                return Ok(Some(Client { connection, peer, arrival }));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Turn::Empty),
+            Err(error) => error,
+        };
+        let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
+        match accept_error::classify(errno) {
+            accept_error::Verdict::Retry => {
+                self.count(Counter::AcceptRetries);
+                Ok(None)
+            }
+            accept_error::Verdict::Pause => Err(Turn::Short(error)),
+            accept_error::Verdict::Fatal => Err(Turn::Broken(error)),
         }
     }
 
-    /// Begins a session with a client, or turns it away.
-    fn receive(
-        &self,
-        connection: OwnedFd,
-        peer: &SockAddr,
-        place: Option<Place>,
-    ) -> io::Result<()> {
-        let arrival = Arrival::now(peer.as_socket(), Rc::clone(&self.local));
-        match self.admit(&connection, peer.as_socket(), place) {
-            Ok((serving, place)) => {
-                let stream = stream_of(connection, peer)?;
+    /// Begins a session with a client, keeps it until there is room for it, or turns it away.
+    fn receive(&self, client: Client, held: &mut Held) -> Result<(), Turn> {
+        let serving = match self.duty.borrow().heir(client.connection.as_fd()) {
+            Ok(serving) => serving,
+            Err(of) => {
+                self.desk.turn_away(&of, &client.arrival, Reason::NotExposed);
+                abort(&client.connection);
+                return Ok(());
+            }
+        };
+        let mut place = match serving.room(held.place.take()) {
+            Ok(place) => place,
+            Err(until) => {
+                held.client = Some(client);
+                return Err(Turn::Full(serving, until));
+            }
+        };
+        let Client { connection, peer, arrival } = client;
+        let address = arrival.client.map(|client| client.ip());
+        let verdict = place.admit(&serving.state(), address, arrival.at);
+        match verdict {
+            Verdict::Admit => {
+                // The poll may have no room for it. As with descriptors, there will be room once
+                // sessions have ended.
+                let stream = stream_of(connection, &peer).map_err(Turn::Short)?;
                 Session::begin(&self.desk, serving, place, arrival, stream);
             }
-            Err((listener, reason)) => {
-                self.desk.deny(&listener, &arrival, reason);
-                // If the option cannot be set the client sees an orderly end, which is as good as a
-                // reset.
-                let _unset = sys::socket::abort_on_close(connection.as_fd());
+            Verdict::Deny(reason) => {
+                self.desk.deny(&serving, &arrival, reason);
+                abort(&connection);
             }
         }
         Ok(())
     }
 
-    /// Whose client it is, with its place there.
-    fn admit(
-        &self,
-        connection: &OwnedFd,
-        client: Option<SocketAddr>,
-        place: Option<Place>,
-    ) -> Result<(Rc<Serving>, Place), (ListenerId, Reason)> {
-        let duty = self.duty.borrow();
-        let serving = match &*duty {
-            Duty::Serve(serving) => serving,
-            Duty::Linger { of, successors } => {
-                heir(successors, connection).ok_or_else(|| (of.clone(), Reason::NotExposed))?
-            }
-        };
-        let state = serving.state();
-        let denied = |reason| (state.policy.id.clone(), reason);
-        let place = place.or_else(|| state.gate.place(state.policy.limits.connections));
-        let mut place = place.ok_or_else(|| denied(Reason::Full))?;
-        match place.admit(&state.policy, client.map(|client| client.ip())) {
-            Verdict::Admit => Ok((Rc::clone(serving), place)),
-            Verdict::Deny(reason) => Err(denied(reason)),
+    /// Counts for the listener, where it is known, and for the worker.
+    fn count(&self, counter: Counter) {
+        match &*self.duty.borrow() {
+            Duty::Serve(serving) => self.desk.count_for(serving, counter, 1),
+            Duty::Linger { .. } => self.desk.count(counter, 1),
         }
     }
 
     fn note_shortage(&self, error: &io::Error) {
-        self.desk.count(Counter::AcceptPauses, 1);
-        let now = time::Instant::now();
-        if self.logged.get().is_none_or(|last| now - last >= LOG_INTERVAL) {
-            self.logged.set(Some(now));
+        self.count(Counter::AcceptPauses);
+        if self.short.is_due(time::Instant::now()) {
             tracing::warn!(%error, socket = %self.local.endpoint, "cannot accept, will try again");
         }
     }
 
     fn broken(&self, error: io::Error) -> Incident {
-        self.desk.count(Counter::AcceptFailures, 1);
+        self.count(Counter::AcceptFailures);
         tracing::error!(%error, socket = %self.local.endpoint, "listening socket is broken");
         Incident { socket: self.id, error }
     }
@@ -315,15 +339,10 @@ impl Drop for Door {
     }
 }
 
-/// Who serves what this connection came to.
-fn heir<'a>(
-    successors: &'a [(Successor, Rc<Serving>)],
-    connection: &OwnedFd,
-) -> Option<&'a Rc<Serving>> {
-    let local = SockRef::from(connection).local_addr().ok()?.as_socket()?;
-    let ingress = sys::socket::ingress_index(connection.as_fd()).ok().flatten();
-    let heir = successors.iter().find(|(successor, _)| successor.covers(local, ingress));
-    heir.map(|(_, serving)| serving)
+/// Has a connection that is turned away be reset.
+fn abort(connection: &OwnedFd) {
+    // If the option cannot be set the client sees an orderly end, which is as good.
+    let _unset = sys::socket::abort_on_close(connection.as_fd());
 }
 
 /// Takes a connection into this worker's poll.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use crate::{
     policy::{self, Action, ListenerId, Policy, UpstreamId},
-    runtime::{gate::Gate, upstream::UpstreamState},
+    runtime::{gate::Gate, meter::Meter, upstream::UpstreamState},
     telemetry::Generation,
 };
 
@@ -28,6 +28,8 @@ pub struct ListenerState {
     pub upstream: Option<Arc<UpstreamState>>,
     /// Its sessions. A listener of the same name in the next configuration has the same gate.
     pub gate: Arc<Gate>,
+    /// How fast clients enter.
+    pub meter: Arc<Meter>,
     /// Which configuration it is of.
     pub generation: Generation,
     /// How long its sessions may finish once it is gone.
@@ -47,6 +49,7 @@ impl Registry {
             })
             .collect();
         let listeners = policy.listeners.iter().map(|(id, listener)| {
+            let before = self.listeners.get(id);
             let state = ListenerState {
                 upstream: match &listener.action {
                     Action::Forward(upstream) => Some(Arc::clone(
@@ -54,7 +57,8 @@ impl Registry {
                     )),
                     Action::Status => None,
                 },
-                gate: self.listeners.get(id).map(|before| before.gate.clone()).unwrap_or_default(),
+                gate: before.map(|before| before.gate.clone()).unwrap_or_default(),
+                meter: Meter::next(&listener.limits, before.map(|before| &before.meter)),
                 policy: Arc::clone(listener),
                 generation,
                 drain: policy.runtime.drain,

@@ -4,9 +4,13 @@ use std::{collections::BTreeMap, num::NonZeroU16, sync::Arc, time::Duration};
 
 use tokio::task::LocalSet;
 
-use crate::policy::{
-    Action, Backend, BackendAddress, Expose, Fanout, Limits, Listener, ListenerId, Policy, Runtime,
-    Timeouts, Upstream, UpstreamId,
+use crate::{
+    policy::{
+        Action, Backend, BackendAddress, Expose, Fanout, Limits, Listener, ListenerId, Policy,
+        Runtime, Timeouts, Upstream, UpstreamId,
+    },
+    runtime::registry::{ListenerState, Registry},
+    telemetry::Generation,
 };
 
 /// A listener without limits that forwards to `db`.
@@ -17,12 +21,20 @@ pub(super) fn listener(name: &str) -> Listener {
         expose: Expose::Ip(Vec::new()),
         ports: Vec::new(),
         clients: None,
-        limits: Limits { connections: None, per_client: None },
+        limits: Limits::default(),
         timeouts: Timeouts { idle: None, half_closed: None, lifetime: None },
         fanout: Fanout::None,
         allow: None,
         action: Action::Forward(UpstreamId::new("db")),
     }
+}
+
+/// A listener that answers by itself, under a first configuration.
+pub(super) fn state(mut listener: Listener) -> Arc<ListenerState> {
+    listener.action = Action::Status;
+    let id = listener.id.clone();
+    let registry = Registry::default().next(&policy([listener], []), Generation(1));
+    Arc::clone(&registry.listeners[&id])
 }
 
 /// A group of equal backends, each `address:port` or a path.

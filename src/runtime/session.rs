@@ -21,9 +21,10 @@ use crate::{
         connect::connect,
         gate::Place,
         registry::ListenerState,
+        serving::Serving,
         status,
         upstream::{BackendPlace, Target, UpstreamState},
-        worker::{Desk, Serving},
+        worker::Desk,
     },
     telemetry::{
         Counter, Generation,
@@ -57,14 +58,19 @@ impl Local {
 /// A client at the door: who, where, when.
 #[derive(Debug)]
 pub(super) struct Arrival {
-    client: Option<SocketAddr>,
+    pub(super) client: Option<SocketAddr>,
     local: Rc<Local>,
-    at: Instant,
+    pub(super) at: Instant,
 }
 
 impl Arrival {
     pub(super) fn now(client: Option<SocketAddr>, local: Rc<Local>) -> Self {
         Self { client, local, at: Instant::now() }
+    }
+
+    /// The client, as it is shown.
+    fn endpoint(&self) -> Endpoint {
+        self.client.map_or(Endpoint::Unnamed, Endpoint::Ip)
     }
 }
 
@@ -115,7 +121,7 @@ impl Session {
         arrival: Arrival,
         client: Stream,
     ) {
-        desk.note_begin();
+        desk.note_begin(&serving);
         let state = Arc::clone(&serving.state());
         let session = Self {
             serving,
@@ -191,7 +197,7 @@ impl Session {
                 Ok(stream) => return Ok((stream, picked.place)),
                 Err(failure) => failure,
             };
-            self.desk.count(counter_of(failure), 1);
+            self.desk.count_for(&self.serving, counter_of(failure), 1);
             outcome = Outcome::ConnectFailed(failure);
             tried.push(picked.at);
         }
@@ -219,18 +225,31 @@ impl Drop for Session {
             tracing::error!(listener = %self.state.policy.id, "session panicked");
         }
         let Traffic { to_backend, to_client } = self.traffic.get();
-        self.desk.count(Counter::BytesToBackend, to_backend);
-        self.desk.count(Counter::BytesToClient, to_client);
+        self.desk.count_for(&self.serving, Counter::BytesToBackend, to_backend);
+        self.desk.count_for(&self.serving, Counter::BytesToClient, to_client);
         let backend = self.backend.get().map(|backend| self.target(backend).endpoint());
         let (listener, generation) = (&self.state.policy.id, self.state.generation);
         let outcome = self.outcome.get();
+        self.serving.tally.note(outcome);
         self.desk.record(listener, generation, &self.arrival, backend, self.traffic.get(), outcome);
     }
 }
 
 impl Desk {
-    /// Counts and records a client that was turned away.
-    pub(super) fn deny(&self, listener: &ListenerId, arrival: &Arrival, reason: Reason) {
+    /// Counts and records a client that was turned away by its listener.
+    pub(super) fn deny(&self, serving: &Serving, arrival: &Arrival, reason: Reason) {
+        serving.tally.note(Outcome::Denied(reason));
+        let listener = serving.state().policy.id.clone();
+        let is_limit = matches!(reason, Reason::TooMany | Reason::TooFast);
+        if is_limit && serving.turning_away.is_due(arrival.at) {
+            let (client, outcome) = (arrival.endpoint(), Outcome::Denied(reason));
+            tracing::warn!(%listener, %client, %outcome, "limit is reached, client turned away");
+        }
+        self.turn_away(&listener, arrival, reason);
+    }
+
+    /// Counts and records a client that was turned away. The listener may be gone.
+    pub(super) fn turn_away(&self, listener: &ListenerId, arrival: &Arrival, reason: Reason) {
         let (generation, outcome) = (self.generation.get(), Outcome::Denied(reason));
         self.record(listener, generation, arrival, None, Traffic::default(), outcome);
     }
@@ -244,13 +263,13 @@ impl Desk {
         traffic: Traffic,
         outcome: Outcome,
     ) {
-        self.tally.note_outcome(outcome);
+        self.tally.note(outcome);
         let log = self.access_log.borrow();
         let Some(log) = &*log else { return };
         let record = Record {
             time: wall_clock(),
             listener: listener.clone(),
-            client: arrival.client.map_or(Endpoint::Unnamed, Endpoint::Ip),
+            client: arrival.endpoint(),
             local: arrival.local.endpoint.clone(),
             backend,
             bytes_to_backend: traffic.to_backend,

@@ -1,4 +1,7 @@
-//! The status page: what runs, for people, and whether it is healthy, for load balancers.
+//! The status page: what runs, for people, and whether it is healthy, for load balancers; and what
+//! is counted, for both.
+
+mod counts;
 
 use std::{
     convert::Infallible,
@@ -22,10 +25,11 @@ use tokio::{
     time::{self, Instant},
 };
 
+use self::counts::{Counts, Summary};
 use crate::{
     policy::{ListenerId, Timeouts},
     relay::Stream,
-    runtime::gate::Gate,
+    runtime::{gate::Gate, tally::Tallies},
     telemetry::Generation,
 };
 
@@ -56,6 +60,8 @@ pub struct StatusView {
     pub started: Instant,
     /// Whether the process is stopping, so that load balancers should look elsewhere.
     pub draining: bool,
+    /// What the process counts.
+    pub tallies: Arc<Tallies>,
     /// What is served.
     pub listeners: Vec<StatusLine>,
 }
@@ -122,14 +128,15 @@ fn respond(method: &Method, path: &str, view: &StatusView, now: Instant) -> Resp
     }
     match path {
         "/" => page(view, now),
+        "/counters" => plain(StatusCode::OK, Counts(view).to_string()),
         "/healthz" if view.draining => plain(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         "/healthz" => plain(StatusCode::OK, "ok\n"),
         _ => plain(StatusCode::NOT_FOUND, "not found\n"),
     }
 }
 
-fn plain(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    response(status, "text/plain; charset=utf-8", Bytes::from_static(text.as_bytes()))
+fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    response(status, "text/plain; charset=utf-8", text.into())
 }
 
 fn page(view: &StatusView, now: Instant) -> Response<Full<Bytes>> {
@@ -165,15 +172,23 @@ impl fmt::Display for Page<'_> {
         writeln!(f, "<h1>{name}</h1>")?;
         writeln!(f, "<p>{state}, generation {}, up {uptime} s</p>", view.generation)?;
         writeln!(f, "<table>")?;
-        writeln!(f, "<tr><th>listener<th>addresses<th>sessions<th>total")?;
+        writeln!(
+            f,
+            "<tr><th>listener<th>addresses<th>sessions<th>total<th>turned away<th>limit reached\
+             <th>bytes to backends<th>bytes to clients"
+        )?;
         for line in &view.listeners {
             write!(f, "<tr><td>{}<td>", Escaped(line.listener.as_str()))?;
             for (at, address) in line.addresses.iter().enumerate() {
                 write!(f, "{}{}", if at == 0 { "" } else { "<br>" }, Escaped(address))?;
             }
-            writeln!(f, "<td>{}<td>{}", line.gate.sessions(), line.gate.admitted())?;
+            let counts = Summary::of(line.gate.tallies());
+            write!(f, "<td>{}<td>{}", line.gate.sessions(), counts.admitted)?;
+            write!(f, "<td>{}<td>{}", counts.turned_away, counts.limit_reached)?;
+            writeln!(f, "<td>{}<td>{}", counts.to_backend, counts.to_client)?;
         }
-        writeln!(f, "</table>")
+        writeln!(f, "</table>")?;
+        writeln!(f, "<p><a href=\"/counters\">all counters</a></p>")
     }
 }
 
@@ -198,7 +213,9 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::runtime::sample::test_runtime;
+    use crate::{
+        admit::Reason, relay::outcome::Outcome, runtime::sample::test_runtime, telemetry::Counter,
+    };
 
     fn view(draining: bool) -> StatusView {
         StatusView {
@@ -206,6 +223,7 @@ mod tests {
             generation: Generation(7),
             started: Instant::now(),
             draining,
+            tallies: Arc::default(),
             listeners: vec![StatusLine {
                 listener: ListenerId::new("web"),
                 addresses: vec!["127.0.0.1:80".to_owned(), "unix:/run/<x>".to_owned()],
@@ -240,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn counters_are_lines_whose_zeros_only_the_process_has() {
+        let (status, text) = ask(&Method::GET, "/counters", false);
+        assert_eq!(status, 200);
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 1 + Counter::ALL.len() + Outcome::ALL.len());
+        assert!(lines.iter().all(|line| line.starts_with("process ") && line.ends_with(" 0")));
+        let view = view(false);
+        let tally = view.listeners[0].gate.tallies().enlist();
+        tally.add(Counter::BytesToClient, 7);
+        tally.note(Outcome::Denied(Reason::TooFast));
+        let text = Counts(&view).to_string();
+        let of_web: Vec<_> = text.lines().filter(|line| line.starts_with("listener ")).collect();
+        let expected =
+            ["listener web bytes_to_client 7", "listener web ended_denied_per_client_rate 1"];
+        assert_eq!(of_web, expected);
+    }
+
+    #[test]
     fn the_page_says_what_runs_and_escapes_what_it_says() {
         let (status, html) = ask(&Method::GET, "/", false);
         assert_eq!(status, 200);
@@ -249,9 +285,11 @@ mod tests {
 <h1>a&lt;b&gt;&amp;&quot;c&#39;</h1>
 <p>serving, generation 7, up 90 s</p>
 <table>
-<tr><th>listener<th>addresses<th>sessions<th>total
-<tr><td>web<td>127.0.0.1:80<br>unix:/run/&lt;x&gt;<td>0<td>0
+<tr><th>listener<th>addresses<th>sessions<th>total<th>turned away<th>limit reached\
+<th>bytes to backends<th>bytes to clients
+<tr><td>web<td>127.0.0.1:80<br>unix:/run/&lt;x&gt;<td>0<td>0<td>0<td>0<td>0<td>0
 </table>
+<p><a href=\"/counters\">all counters</a></p>
 ";
         assert_eq!(html, expected);
     }

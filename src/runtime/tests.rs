@@ -269,7 +269,7 @@ fn clients_over_the_limit_wait_and_none_is_forgotten() {
         }
     }
     rig.wait_until_empty();
-    assert_eq!(gate.admitted(), 12);
+    assert_eq!(gate.tallies().read(Counter::SessionsAdmitted), 12);
 }
 
 #[test]
@@ -426,6 +426,59 @@ fn a_lingering_socket_serves_only_what_is_still_exposed() {
     assert_eq!(rig.finish().iter().filter(denied).count(), 2);
 }
 
+/// Two workers each take a client off the socket and keep it; more wait in the kernel's queue.
+#[test]
+fn by_a_lingering_socket_as_by_any_other_clients_over_the_limit_wait_and_none_is_forgotten() {
+    let backend = backend();
+    let mut rig = Rig::start(2);
+    let mut socket = rig.serve("web");
+    let mut web = listener("web");
+    web.limits.connections = NonZeroU32::new(1);
+    let policy = policy(web, upstream("db", &[&address(&backend)]));
+    let listener = ListenerId::new("web");
+    let successors =
+        vec![Successor { address: address_of(&socket), device: None, listener: listener.clone() }];
+    socket.role = Role::Linger { of: listener.clone(), successors };
+    rig.commit(&policy, [&socket]);
+    let mut clients: Vec<_> = (0..6).map(|_| Some(connect(&socket))).collect();
+    for (number, client) in (0u8..).zip(&clients) {
+        client.as_ref().unwrap().write_all(&[number]).unwrap();
+    }
+    for _ in 0..6 {
+        let mut session = accept(&backend);
+        assert!(is_unvisited(&backend), "the limit holds");
+        let mut number = [0];
+        session.read_exact(&mut number).unwrap();
+        clients[usize::from(number[0])] = None;
+    }
+    rig.wait_until_empty();
+    let tallies = rig.registry.listeners[&listener].gate.tallies();
+    assert_eq!(tallies.read(Counter::SessionsAdmitted), 6);
+    assert!(tallies.read(Counter::ConnectionsReached) > 0);
+    assert_eq!(rig.ended(Outcome::Denied(Reason::Full)), 0);
+}
+
+#[test]
+fn a_client_that_waits_by_a_lingering_socket_is_turned_away_when_the_socket_goes() {
+    let backend = backend();
+    let mut rig = Rig::start(1);
+    let mut socket = rig.serve("web");
+    let mut web = listener("web");
+    web.limits.connections = NonZeroU32::new(1);
+    let policy = policy(web, upstream("db", &[&address(&backend)]));
+    let listener = ListenerId::new("web");
+    let successors =
+        vec![Successor { address: address_of(&socket), device: None, listener: listener.clone() }];
+    socket.role = Role::Linger { of: listener, successors };
+    rig.commit(&policy, [&socket]);
+    let (_first, mut second) = (connect(&socket), connect(&socket));
+    let _session = accept(&backend);
+    rig.commit(&policy, []);
+    let end = second.read(&mut [0]).map_err(|error| error.kind());
+    assert!(matches!(end, Err(ErrorKind::ConnectionReset)), "{end:?}");
+    assert!(is_unvisited(&backend));
+}
+
 #[test]
 fn a_backend_without_a_port_gets_that_of_the_socket() {
     let backend = backend();
@@ -500,6 +553,7 @@ fn the_status_page_answers_and_tells_what_is_committed() {
         generation: Generation(5),
         started: tokio::time::Instant::now(),
         draining: true,
+        tallies: Arc::clone(rig.workers.tallies()),
         listeners: vec![StatusLine {
             listener: ListenerId::new("status"),
             addresses: vec![address_of(&socket).to_string()],
@@ -549,6 +603,7 @@ fn a_session_that_panics_gives_everything_back_and_the_others_go_on() {
         policy: Arc::clone(&sane.policy),
         upstream: Some(Arc::new(UpstreamState::broken())),
         gate: Arc::clone(&sane.gate),
+        meter: Arc::clone(&sane.meter),
         generation: sane.generation,
         drain: sane.drain,
     };

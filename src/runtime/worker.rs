@@ -2,10 +2,13 @@
 //! nothing but counts.
 
 use std::{
-    cell::{Cell, Ref, RefCell},
+    cell::{Cell, RefCell},
     collections::BTreeMap,
     rc::Rc,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
     time::Duration,
 };
 
@@ -17,16 +20,17 @@ use tokio::{
 };
 
 use crate::{
-    balance::RoundRobin,
     policy::ListenerId,
     relay,
     runtime::{
         commit::{Assignment, Commit, Role, SocketId},
-        listener::{Door, Duty},
-        registry::{ListenerState, Registry},
+        duty::Duty,
+        listener::Door,
+        registry::Registry,
+        serving::Serving,
         status::StatusView,
-        stop::Stop,
-        workers::{Incident, Tally},
+        tally::Tally,
+        workers::Incident,
     },
     telemetry::{Counter, Generation, access::Log},
 };
@@ -49,6 +53,8 @@ pub(super) struct Order {
 #[derive(Debug)]
 pub(super) struct Desk {
     pub(super) tally: Arc<Tally>,
+    /// Sessions now.
+    pub(super) sessions: Arc<AtomicUsize>,
     /// Told each time that a worker's last session has ended.
     pub(super) emptied: Arc<Notify>,
     /// The configuration that was committed last; clients are turned away under this one.
@@ -63,13 +69,19 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn count(&self, counter: Counter, amount: u64) {
-        self.tally.counters.add(counter, amount);
+        self.tally.add(counter, amount);
+    }
+
+    /// Counts for a listener, and for the worker as a whole.
+    pub(super) fn count_for(&self, serving: &Serving, counter: Counter, amount: u64) {
+        serving.tally.add(counter, amount);
+        self.tally.add(counter, amount);
     }
 
     /// A session has begun.
-    pub(super) fn note_begin(&self) {
-        self.count(Counter::SessionsAdmitted, 1);
-        self.tally.add_session();
+    pub(super) fn note_begin(&self, serving: &Serving) {
+        self.count_for(serving, Counter::SessionsAdmitted, 1);
+        self.sessions.fetch_add(1, SeqCst);
     }
 
     /// A session is over.
@@ -77,7 +89,7 @@ impl Desk {
         let refused = self.relay.pool.refusals();
         let counted = self.pipes_refused.replace(refused);
         self.count(Counter::PipesRefused, (refused - counted) as u64);
-        if self.tally.remove_session() == 0 {
+        if self.sessions.fetch_sub(1, SeqCst) == 1 {
             self.emptied.notify_waiters();
         }
     }
@@ -87,45 +99,6 @@ impl Desk {
     pub(super) fn report(&self, incident: Incident) {
         let _full_or_gone = self.incidents.try_send(incident);
     }
-}
-
-/// A listener at this worker. The state changes with each commit, the rest is as old as the
-/// listener.
-#[derive(Debug)]
-pub(super) struct Serving {
-    state: RefCell<Arc<ListenerState>>,
-    /// Which backend's turn it is at this worker. It begins anew when the backends change.
-    pub(super) turn: RefCell<RoundRobin>,
-    /// Ends all its sessions.
-    pub(super) stop: Stop,
-}
-
-impl Serving {
-    fn new(state: &Arc<ListenerState>, worker: usize) -> Self {
-        let turn = RefCell::new(first_turn(state, worker));
-        Self { state: RefCell::new(Arc::clone(state)), turn, stop: Stop::default() }
-    }
-
-    /// The state that new sessions begin under.
-    pub(super) fn state(&self) -> Ref<'_, Arc<ListenerState>> {
-        self.state.borrow()
-    }
-
-    fn update(&self, state: &Arc<ListenerState>, worker: usize) {
-        let before = self.state.replace(Arc::clone(state));
-        let policy = |state: &ListenerState| Some(Arc::clone(state.upstream.as_ref()?.policy()));
-        if policy(&before) != policy(state) {
-            self.turn.replace(first_turn(state, worker));
-        }
-    }
-}
-
-/// Each worker begins with another backend, or a few sessions over many workers would all go to the
-/// first.
-fn first_turn(state: &ListenerState, worker: usize) -> RoundRobin {
-    let Some(upstream) = &state.upstream else { return RoundRobin::default() };
-    let backends = &upstream.policy().backends;
-    RoundRobin::after(worker % backends.len().max(1), backends)
 }
 
 /// The main task of a worker.

@@ -6,10 +6,7 @@ use std::{
     num::NonZeroUsize,
     sync::{
         Arc,
-        atomic::{
-            AtomicU64, AtomicUsize,
-            Ordering::{Relaxed, SeqCst},
-        },
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
     thread,
 };
@@ -22,13 +19,13 @@ use tokio::{
 };
 
 use crate::{
-    relay::{self, outcome::Outcome},
+    relay,
     runtime::{
         commit::{Commit, SocketId},
         status::StatusView,
+        tally::{Tallies, Tally},
         worker::{Desk, Order, Worker},
     },
-    telemetry::{Counter, Counters},
 };
 
 /// Orders that may wait at a worker. The supervisor gives one at a time and waits for it; if it
@@ -58,6 +55,7 @@ pub struct WorkerLost(pub usize);
 #[derive(Debug)]
 pub struct Workers {
     seats: Vec<Seat>,
+    tallies: Arc<Tallies>,
     emptied: Arc<Notify>,
     status: watch::Receiver<Arc<StatusView>>,
     incidents: mpsc::Sender<Incident>,
@@ -70,34 +68,8 @@ struct Seat {
     orders: Option<mpsc::Sender<Order>>,
     /// `None` once it has been waited for.
     thread: Option<thread::JoinHandle<()>>,
-    tally: Arc<Tally>,
-}
-
-/// What a worker counts.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) counters: Counters,
-    sessions: AtomicUsize,
-    /// How often each of [`Outcome::ALL`] came about, in that order.
-    outcomes: [AtomicU64; Outcome::ALL.len()],
-}
-
-impl Tally {
-    pub(super) fn add_session(&self) {
-        self.sessions.fetch_add(1, SeqCst);
-    }
-
-    /// Counts how a session, or a client that was turned away, ended.
-    pub(super) fn note_outcome(&self, outcome: Outcome) {
-        let at = Outcome::ALL.iter().position(|each| *each == outcome);
-        let at = at.expect("every outcome is in the list of all");
-        self.outcomes[at].fetch_add(1, Relaxed);
-    }
-
-    /// Returns how many are left.
-    pub(super) fn remove_session(&self) -> usize {
-        self.sessions.fetch_sub(1, SeqCst) - 1
-    }
+    /// Sessions now.
+    sessions: Arc<AtomicUsize>,
 }
 
 impl Workers {
@@ -110,7 +82,13 @@ impl Workers {
         status: watch::Receiver<Arc<StatusView>>,
         incidents: mpsc::Sender<Incident>,
     ) -> io::Result<Self> {
-        let mut workers = Self { seats: Vec::new(), emptied: Arc::default(), status, incidents };
+        let mut workers = Self {
+            seats: Vec::new(),
+            tallies: Arc::default(),
+            emptied: Arc::default(),
+            status,
+            incidents,
+        };
         workers.grow(count)?;
         Ok(workers)
     }
@@ -122,17 +100,18 @@ impl Workers {
     /// If a thread or its poll cannot be had; the workers begun so far stay, and serve nothing yet.
     pub fn grow(&mut self, count: NonZeroUsize) -> io::Result<()> {
         for number in self.seats.len()..count.get() {
-            let tally = Arc::default();
+            let sessions = Arc::default();
             let employ = Employ {
                 number,
                 workers: count.get(),
-                tally: Arc::clone(&tally),
+                tally: self.tallies.enlist(),
+                sessions: Arc::clone(&sessions),
                 emptied: Arc::clone(&self.emptied),
                 status: self.status.clone(),
                 incidents: self.incidents.clone(),
             };
             let (orders, thread) = employ.start()?;
-            self.seats.push(Seat { orders: Some(orders), thread: Some(thread), tally });
+            self.seats.push(Seat { orders: Some(orders), thread: Some(thread), sessions });
         }
         Ok(())
     }
@@ -171,22 +150,13 @@ impl Workers {
     /// Sessions now.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.seats.iter().map(|seat| seat.tally.sessions.load(SeqCst)).sum()
+        self.seats.iter().map(|seat| seat.sessions.load(SeqCst)).sum()
     }
 
-    /// The value of a counter, over all workers.
+    /// What is counted of the process since it began.
     #[must_use]
-    pub fn counter(&self, counter: Counter) -> u64 {
-        self.seats.iter().map(|seat| seat.tally.counters.read(counter)).sum()
-    }
-
-    /// How many sessions ended in each outcome, over all workers, and how many clients were turned
-    /// away for each reason.
-    pub fn outcomes(&self) -> impl Iterator<Item = (Outcome, u64)> {
-        Outcome::ALL.into_iter().enumerate().map(|(at, outcome)| {
-            let counts = self.seats.iter().map(|seat| seat.tally.outcomes[at].load(Relaxed));
-            (outcome, counts.sum())
-        })
+    pub fn tallies(&self) -> &Arc<Tallies> {
+        &self.tallies
     }
 
     /// Resolves when there is no session. New ones may begin as long as a socket is served.
@@ -219,6 +189,7 @@ struct Employ {
     number: usize,
     workers: usize,
     tally: Arc<Tally>,
+    sessions: Arc<AtomicUsize>,
     emptied: Arc<Notify>,
     status: watch::Receiver<Arc<StatusView>>,
     incidents: mpsc::Sender<Incident>,
@@ -240,6 +211,7 @@ impl Employ {
     fn worker(self) -> Worker {
         let desk = Desk {
             tally: self.tally,
+            sessions: self.sessions,
             emptied: self.emptied,
             generation: Cell::default(),
             access_log: None.into(),

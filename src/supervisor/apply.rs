@@ -95,6 +95,7 @@ impl Supervisor<'_> {
             generation: self.generation,
             started: self.started,
             draining,
+            tallies: Arc::clone(self.workers.tallies()),
             listeners: listeners.collect(),
         }));
     }

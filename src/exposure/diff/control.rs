@@ -1,10 +1,10 @@
 //! Controls that hold fewer clients back than sets of flows can tell: pins, limits, modes of
 //! sockets.
 
-use std::num::NonZeroU32;
+use std::{cmp::Ordering, num::NonZeroU32};
 
 use super::{Cause, Field};
-use crate::policy::{Action, Expose, Listener, Policy, UnixSocket};
+use crate::policy::{Action, Expose, Listener, Policy, Rate, UnixSocket};
 
 /// A listener with the file that it is in.
 type In<'a> = (&'a Policy, &'a Listener);
@@ -18,6 +18,13 @@ pub(super) fn compare((old, before): In<'_>, (new, after): In<'_>) -> (Vec<Cause
     ];
     for (key, before, after) in limits {
         scales.bound(Field::Limits, key, before, after);
+    }
+    let rates = [
+        ("rate", before.limits.rate, after.limits.rate),
+        ("per_client_rate", before.limits.per_client_rate, after.limits.per_client_rate),
+    ];
+    for (key, before, after) in rates {
+        scales.rate(key, before, after);
     }
     scales.backends((old, before), (new, after));
     match (&before.expose, &after.expose) {
@@ -44,11 +51,11 @@ struct Scales {
 
 impl Scales {
     /// Files a cause by what became of what gets through.
-    fn put(&mut self, through: std::cmp::Ordering, cause: Cause) {
+    fn put(&mut self, through: Ordering, cause: Cause) {
         match through {
-            std::cmp::Ordering::Greater => self.loosened.push(cause),
-            std::cmp::Ordering::Less => self.tightened.push(cause),
-            std::cmp::Ordering::Equal => {}
+            Ordering::Greater => self.loosened.push(cause),
+            Ordering::Less => self.tightened.push(cause),
+            Ordering::Equal => {}
         }
     }
 
@@ -64,6 +71,25 @@ impl Scales {
         let word = |bound: Option<NonZeroU32>| bound.map(|bound| format!("{key}: {bound}"));
         let cause = Cause { field, before: word(before), after: word(after) };
         self.put(most(after).cmp(&most(before)), cause);
+    }
+
+    /// Of two rates the one that lets more through over an hour is the looser; of two that let
+    /// through as many, the one that lets more through at once.
+    fn rate(&mut self, key: &str, before: Option<Rate>, after: Option<Rate>) {
+        let most = |rate: Option<Rate>| {
+            let rate = rate?;
+            let (count, seconds) = (u64::from(rate.count().get()), rate.period().as_secs());
+            Some((count * (3600 / seconds), count))
+        };
+        let through = match (most(before), most(after)) {
+            (None, None) => Ordering::Equal,
+            (None, Some(_)) => Ordering::Less,
+            (Some(_), None) => Ordering::Greater,
+            (Some(before), Some(after)) => after.cmp(&before),
+        };
+        let word = |rate: Option<Rate>| rate.map(|rate| format!("{key}: {rate}"));
+        let (before, after) = (word(before), word(after));
+        self.put(through, Cause { field: Field::Limits, before, after });
     }
 
     /// The bounds of backends that both lists have.

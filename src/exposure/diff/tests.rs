@@ -141,6 +141,14 @@ fn a_control_that_holds_less_is_a_weakening() {
     let (few, many) = ("limits: { per_client: 5 }", "limits: { per_client: 50 }");
     judged(&limits(few), &limits(many), Effect::Weakening, Effect::Narrowing);
     judged(&limits(few), &[SUBNET, PORT, TO], Effect::Weakening, Effect::Narrowing);
+    for (slow, fast) in [
+        ("limits: { rate: 100/s }", "limits: { rate: 200/s }"),
+        ("limits: { rate: 100/m }", "limits: { rate: 2/s }"),
+        ("limits: { per_client_rate: 1/s }", "limits: { per_client_rate: 60/m }"),
+        ("limits: { per_client_rate: 1/h }", "limits: {}"),
+    ] {
+        judged(&limits(slow), &limits(fast), Effect::Weakening, Effect::Narrowing);
+    }
     let path =
         |mode: &str| format!("expose: {{ unix: {{ path: /run/x.sock, mode: \"{mode}\" }} }}");
     let (tight, loose) = (path("0600"), path("0660"));

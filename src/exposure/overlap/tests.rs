@@ -24,7 +24,7 @@ fn policy(listeners: impl IntoIterator<Item = (Vec<Side>, Vec<PortRange>)>) -> P
             expose: Expose::Ip(sides),
             ports,
             clients: None,
-            limits: Limits { connections: None, per_client: None },
+            limits: Limits::default(),
             timeouts: Timeouts { idle: None, half_closed: None, lifetime: None },
             fanout: Fanout::None,
             allow: None,

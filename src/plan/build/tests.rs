@@ -42,7 +42,7 @@ fn listener(name: &str, port: u16, sides: Vec<Side>) -> Listener {
         expose: Expose::Ip(sides),
         ports: vec![PortRange { first: port, last: port }],
         clients: None,
-        limits: Limits { connections: None, per_client: None },
+        limits: Limits::default(),
         timeouts: Timeouts { idle: None, half_closed: None, lifetime: None },
         fanout: Fanout::None,
         allow: None,

@@ -34,13 +34,12 @@ impl Resolver<'_> {
         let unix = matches!(expose, Some(Expose::Unix(_)));
         let ports = if unix { self.no_ports(written) } else { self.ports(written, span) };
         let clients = written.clients.set().and_then(|(clients, span)| self.clients(clients, span));
-        let limits =
-            written.limits.get().map_or(Limits { connections: None, per_client: None }, |limits| {
-                Limits {
-                    connections: self.positive(&limits.connections),
-                    per_client: self.positive(&limits.per_client),
-                }
-            });
+        let limits = written.limits.get().map_or_else(Limits::default, |limits| Limits {
+            connections: self.positive(&limits.connections),
+            per_client: self.positive(&limits.per_client),
+            rate: limits.rate.get().copied(),
+            per_client_rate: limits.per_client_rate.get().copied(),
+        });
         let words = [("none", Fanout::None), ("per_core", Fanout::PerCore)];
         let fanout = self.count(&written.fanout, &words, Fanout::Sockets).unwrap_or(Fanout::None);
         if unix {
@@ -120,8 +119,16 @@ impl Resolver<'_> {
             let help = "say with `mode`, `owner` and `group` who may connect";
             self.bad(span, "clients of a unix socket have no address", help);
         }
-        if let Some(span) = written.limits.get().and_then(|limits| limits.per_client.span()) {
-            self.bad(span, "clients of a unix socket have no address", "use `connections`");
+        if let Some(limits) = written.limits.get() {
+            let of_a_client = [
+                (limits.per_client.span(), "use `connections`"),
+                (limits.per_client_rate.span(), "use `rate`"),
+            ];
+            for (span, cure) in of_a_client {
+                if let Some(span) = span {
+                    self.bad(span, "clients of a unix socket have no address", cure);
+                }
+            }
         }
         if let Some((_, span)) = written.fanout.set() {
             self.bad(

@@ -53,6 +53,7 @@ impl Rig {
             generation: Generation(1),
             started: Instant::now(),
             draining: false,
+            tallies: Arc::default(),
             listeners: Vec::new(),
         }));
         let (sender, incidents) = mpsc::channel(8);
@@ -130,12 +131,13 @@ impl Rig {
     }
 
     pub(super) fn count(&self, counter: Counter) -> u64 {
-        self.workers.counter(counter)
+        self.workers.tallies().read(counter)
     }
 
     /// How many sessions and clients ended like this.
     pub(super) fn ended(&self, outcome: Outcome) -> u64 {
-        self.workers.outcomes().find(|(each, _)| *each == outcome).unwrap().1
+        let outcomes = self.workers.tallies().outcomes();
+        outcomes.iter().find(|(each, _)| *each == outcome).unwrap().1
     }
 
     /// The next thing that the workers tell the supervisor.
