@@ -5,6 +5,7 @@ use std::{net::SocketAddr, thread, time::Duration};
 use crate::support::{
     Answering, LOOPBACK, Program,
     client::{ask, ask_over, connect, connect_from, turns_away, turns_away_from},
+    eventually,
     http::get,
     one_listener,
     wait::now,
@@ -114,6 +115,7 @@ fn who_is_turned_away_takes_nothing_from_the_rate_of_all() {
         assert!(turns_away_from("127.0.0.9".parse().unwrap(), web));
     }
     assert_eq!([ask(web, "1"), ask(web, "2")], ["b: 1", "b: 2"]);
-    let (_, page) = get(program.address("status"), "/");
-    assert!(page.contains("<td>0<td>2<td>5<td>"), "sessions, total, turned away: {page}");
+    eventually("the page shows sessions, total, turned away", || {
+        get(program.address("status"), "/").1.contains("<td>0<td>2<td>5<td>")
+    });
 }
