@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     io,
     net::{SocketAddr, TcpListener},
+    thread,
 };
 
 use socket2::{Domain, Socket, Type};
@@ -12,6 +13,7 @@ use crate::support::{
     Answering, Program, ServiceFile,
     client::{ask, ask_over, connect, try_ask},
     eventually,
+    http::get,
     load::under_load,
     namespace::{in_namespace, veth},
     one_listener, sockets,
@@ -123,6 +125,32 @@ fn widening_serves_every_address_at_once_and_keeps_serving_the_old_one() {
             assert_eq!(ask(at(INSIDE), "?"), "b: ?");
             is_not_served(at(OUTSIDE));
             rig.settled(&[INSIDE, INSIDE6]);
+        },
+    );
+}
+
+#[test]
+fn by_the_socket_that_a_widening_keeps_clients_over_the_limit_wait_as_by_any_other() {
+    in_namespace(
+        "narrow::by_the_socket_that_a_widening_keeps_clients_over_the_limit_wait_as_by_any_other",
+        || {
+            let status = "  status:\n    expose: { loopback: { families: [v4] } }\n    port: 9091\n    serve: status\n";
+            let mut rig = Rig::new(NARROW);
+            let limited = file(WIDE, &rig.path).replace("connections: 10000", "connections: 1");
+            rig.program.reload(&(limited + status));
+            let (_, page) = get(at("127.0.0.1:9091"), "/");
+            assert!(page.contains("<br>10.9.0.5:8080, still open<"), "{page}");
+            let first = connect(at(INSIDE));
+            assert_eq!(ask_over(&first, "?"), "b: ?");
+            let waiting = [connect(at(INSIDE)), connect(at(INSIDE)), connect(at(OUTSIDE))];
+            assert_eq!(ask_over(&first, "still"), "b: still");
+            drop(first);
+            // Each leaves before the next is asked, and which is next is not theirs to say.
+            thread::scope(|scope| {
+                for client in waiting {
+                    scope.spawn(move || assert_eq!(ask_over(&client, "?"), "b: ?"));
+                }
+            });
         },
     );
 }

@@ -61,7 +61,7 @@ pub enum Role {
 /// Which workers serve a socket. A socket is one of a group that shares an address. The group is
 /// dealt out so that every worker serves a member and every member is served, whether there are
 /// more workers or more members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Share {
     /// Which member of the group it is, from 0.
     pub member: usize,

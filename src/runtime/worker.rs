@@ -25,7 +25,7 @@ use crate::{
     runtime::{
         commit::{Assignment, Commit, Role, SocketId},
         duty::Duty,
-        listener::Door,
+        listener::{Door, Others},
         registry::Registry,
         serving::Serving,
         status::StatusView,
@@ -42,10 +42,14 @@ use crate::{
 /// timers (those of sessions) cost none.
 const TICK: Duration = Duration::from_secs(1);
 
+/// How many sessions each worker has now, in their order.
+pub(super) type Crew = Arc<[Arc<AtomicUsize>]>;
+
 /// An order, and whom to tell when it is done.
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) commit: Commit,
+    pub(super) crew: Crew,
     pub(super) done: oneshot::Sender<()>,
 }
 
@@ -141,8 +145,8 @@ impl Worker {
             select! {
                 _ = tick.tick() => {}
                 order = orders.recv() => {
-                    let Some(Order { commit, done }) = order else { return };
-                    self.take_over(commit).await;
+                    let Some(Order { commit, crew, done }) = order else { return };
+                    self.take_over(commit, &crew).await;
                     // Who gave the order may have stopped waiting.
                     let _nobody_waits = done.send(());
                 }
@@ -154,15 +158,23 @@ impl Worker {
 
     /// Gets from whatever state to that of the commit. When it returns, it holds nothing of the
     /// commit but what it serves.
-    async fn take_over(&mut self, commit: Commit) {
+    async fn take_over(&mut self, commit: Commit, crew: &Crew) {
         self.desk.generation.set(commit.registry.generation);
         self.desk.access_log.replace(commit.access_log);
         let gone = self.update_listeners(&commit.registry);
         let (number, workers) = (self.number, commit.workers);
         let mut before = std::mem::take(&mut self.doors);
+        // Of a thousand listeners nearly all have the same share.
+        let mut others = BTreeMap::new();
         for assignment in commit.assignments {
-            if assignment.share.includes(number, workers) {
-                self.serve(assignment, &mut before);
+            let share = assignment.share;
+            if share.includes(number, workers) {
+                let others = others.entry(share).or_insert_with(|| {
+                    let serves =
+                        |other: &usize| *other != number && share.includes(*other, workers);
+                    (0..workers).filter(serves).map(|other| Arc::clone(&crew[other])).collect()
+                });
+                self.serve(assignment, Rc::clone(others), &mut before);
             }
         }
         self.retire(before).await;
@@ -192,15 +204,20 @@ impl Worker {
     }
 
     /// Serves a socket as assigned: on the task it has, if it has one.
-    fn serve(&mut self, assignment: Assignment, before: &mut BTreeMap<SocketId, Post>) {
+    fn serve(
+        &mut self,
+        assignment: Assignment,
+        others: Others,
+        before: &mut BTreeMap<SocketId, Post>,
+    ) {
         let Assignment { id, socket, role, .. } = assignment;
         let duty = self.duty(role);
         if let Some(post) = before.remove(&id) {
-            post.door.assign(duty);
+            post.door.assign(duty, others);
             self.doors.insert(id, post);
             return;
         }
-        match Door::open(id, &socket, duty, Rc::clone(&self.desk)) {
+        match Door::open(id, &socket, (duty, others), Rc::clone(&self.desk)) {
             Ok(door) => {
                 let task = self.accepting.spawn_local(Rc::clone(&door).accept()).id();
                 self.doors.insert(id, Post { door, task });

@@ -24,7 +24,7 @@ use crate::{
         commit::{Commit, SocketId},
         status::StatusView,
         tally::{Tallies, Tally},
-        worker::{Desk, Order, Worker},
+        worker::{Crew, Desk, Order, Worker},
     },
 };
 
@@ -122,12 +122,14 @@ impl Workers {
     /// # Errors
     /// If a worker is lost. The others have taken over.
     pub async fn commit(&self, commit: Commit) -> Result<(), WorkerLost> {
+        let crew: Crew = self.seats.iter().map(|seat| Arc::clone(&seat.sessions)).collect();
         let mut waiting = Vec::with_capacity(self.seats.len());
         for seat in &self.seats {
             let (done, taken_over) = oneshot::channel();
             if let Some(orders) = &seat.orders {
                 // A worker that is lost drops `done`, and that is noticed below.
-                let _lost = orders.send(Order { commit: commit.clone(), done }).await;
+                let _lost =
+                    orders.send(Order { commit: commit.clone(), crew: crew.clone(), done }).await;
             }
             waiting.push(taken_over);
         }

@@ -9,6 +9,8 @@
 //! All binds come before any close, and nothing is closed that a handshake may still be in: what
 //! the plan narrows goes on accepting for a moment, what it widens stays open.
 
+mod shown;
+
 use std::{
     cmp::Reverse,
     collections::BTreeMap,
@@ -289,8 +291,6 @@ impl Sockets {
 
     /// The planned sockets that a retiring one overlaps.
     fn successors(&self, key: &BindKey, facts: &Facts) -> Vec<Successor> {
-        let planned = self.groups.values().filter(|group| group.state == State::Planned);
-        let overlapping = planned.filter(|group| group.bind.key.overlaps(key));
         let successor = |group: &Group| {
             let device = match &group.bind.key.device {
                 Some(name) => Some(facts.link(name)?.index),
@@ -299,18 +299,13 @@ impl Sockets {
             let address = group.bind.key.socket_addr()?;
             Some(Successor { address, device, listener: group.bind.listener.clone() })
         };
-        overlapping.filter_map(successor).collect()
+        self.heirs(key).filter_map(successor).collect()
     }
 
-    /// Where each listener is bound now, as the status page shows it.
-    pub(super) fn addresses(&self) -> BTreeMap<ListenerId, Vec<String>> {
-        let mut addresses: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for group in self.groups.values().filter(|group| group.state == State::Planned) {
-            let of_listener = addresses.entry(group.bind.listener.clone()).or_default();
-            of_listener
-                .extend(group.sockets.first().map(|(_, socket)| socket.address().to_string()));
-        }
-        addresses
+    /// The planned groups that a retiring one overlaps.
+    fn heirs(&self, key: &BindKey) -> impl Iterator<Item = &Group> {
+        let planned = self.groups.values().filter(|group| group.state == State::Planned);
+        planned.filter(move |group| group.bind.key.overlaps(key))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::support::{
-    LOOPBACK, Program, http::get, namespace::in_namespace, one_listener, sockets,
+    Answering, LOOPBACK, Program, client::ask, http::get, namespace::in_namespace, one_listener,
+    sockets,
 };
 
 fn inodes(program: &Program) -> BTreeSet<u64> {
@@ -79,4 +80,35 @@ fn of_a_thousand_listeners_a_change_of_one_touches_that_one() {
     assert_eq!((kept, closed, opened), (COUNT - 1, 1, 1), "kept, closed, opened");
     assert!(program.address("l0500").is_ipv6());
     assert_eq!(program.bound().values().map(Vec::len).sum::<usize>(), COUNT + 1, "READY lines");
+}
+
+#[test]
+fn sockets_that_a_smaller_fanout_leaves_stay_open_serve_and_are_shown() {
+    let backend = Answering::tcp("b");
+    let file = |fanout: &str| {
+        let (fanout, forward) =
+            (format!("fanout: {fanout}"), format!("forward: {}", backend.address()));
+        let web = one_listener(&[LOOPBACK, &fanout, &forward]);
+        format!("{web}  status:\n    {LOOPBACK}\n    serve: status\nruntime: {{ workers: 2 }}\n")
+    };
+    let mut program = Program::serving(&file("none"));
+    let web = program.address("web");
+    let shown = |program: &Program| {
+        let (_, page) = get(program.address("status"), "/");
+        let (_, row) = page.split_once("<tr><td>web<td>").unwrap();
+        row.split_once("<td>").unwrap().0.to_owned()
+    };
+    assert_eq!(shown(&program), web.to_string());
+    let mut open = sockets::on(program.pid(), web);
+    // Grown to the most there is, and never smaller again: each is in the hands of a worker.
+    for (fanout, count) in [("per_core", 2), ("none", 2), ("3", 3), ("per_core", 3), ("none", 3)] {
+        program.reload(&file(fanout));
+        let now = sockets::on(program.pid(), web);
+        assert_eq!(now.len(), count, "{fanout}");
+        assert!(now.is_superset(&open), "{fanout}: none was closed");
+        assert_eq!(shown(&program), format!("{web}, {count} sockets with SO_REUSEPORT"));
+        // The kernel chooses a socket for each client, so so many meet every one of them.
+        (0..64).for_each(|_| assert_eq!(ask(web, "?"), "b: ?"));
+        open = now;
+    }
 }
