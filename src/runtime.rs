@@ -6,6 +6,7 @@ pub mod bind;
 mod by_client;
 mod commit;
 mod connect;
+mod crew;
 mod duty;
 mod gate;
 mod listener;

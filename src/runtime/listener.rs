@@ -5,10 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
-    },
+    sync::atomic::Ordering::Relaxed,
     time::Duration,
 };
 
@@ -29,6 +26,7 @@ use crate::{
         accept_error,
         bind::BoundSocket,
         commit::SocketId,
+        crew::{HEAD_START, Others},
         duty::{Duty, Until},
         gate::Place,
         serving::{Seldom, Serving},
@@ -54,17 +52,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 /// The longest it is left alone. Clients wait in the kernel's queue meanwhile.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Sessions that a worker has more than another before it leaves clients to that one: as many as it
-/// may accept at once, and one in eight of what the other has.
-const FEW: usize = BURST as usize;
-
-/// How long a worker that has more sessions than another leaves a client to that one: the shortest
-/// that its timers know. It is about twenty times what it takes to wake a worker that is idle.
-const HEAD_START: Duration = Duration::from_millis(1);
-
-/// How many sessions the other workers have now that serve the same socket.
-pub(super) type Others = Rc<[Arc<AtomicUsize>]>;
-
 /// One listening socket at one worker. The worker and the accept task hold it, and nobody else:
 /// when both have let go the socket leaves this worker's poll, and then its descriptor may close.
 #[derive(Debug)]
@@ -74,6 +61,7 @@ pub(super) struct Door {
     local: Rc<Local>,
     desk: Rc<Desk>,
     duty: RefCell<Duty>,
+    /// Who else serves the socket.
     others: RefCell<Others>,
     /// Told when `duty` or `retired` has changed.
     changed: Notify,
@@ -170,7 +158,9 @@ impl Door {
             };
             // Only a runtime that shuts down fails here, and then this task goes too.
             let Ok(mut ready) = ready else { return };
-            if self.has_more_than_its_share() {
+            let own = self.desk.sessions.load(Relaxed);
+            let others_first = self.others.borrow().go_first(own);
+            if others_first {
                 self.sleep(HEAD_START).await;
             }
             let turn = self.turn(&mut held);
@@ -190,15 +180,6 @@ impl Door {
             }
         }
         self.let_the_last_in(held).await;
-    }
-
-    /// Whether another worker that is woken by the same client should have it. Every one is woken,
-    /// and left to themselves the quickest has several times as many sessions as the slowest.
-    fn has_more_than_its_share(&self) -> bool {
-        let others = self.others.borrow();
-        let fewest = others.iter().map(|sessions| sessions.load(Relaxed)).min();
-        let own = self.desk.sessions.load(Relaxed);
-        fewest.is_some_and(|fewest| own > fewest + fewest / 8 + FEW)
     }
 
     /// Lets in the clients whose handshake is done, since they have been promised a connection.

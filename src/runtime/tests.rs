@@ -20,7 +20,7 @@ use crate::{
     policy::{Action, BackendAddress, Listener, ListenerId, Policy, Upstream},
     relay::outcome::Outcome,
     runtime::{
-        ListenerState, Role, Successor, UpstreamState,
+        ListenerState, Role, Share, Successor, UpstreamState,
         sample::{self, listener, upstream},
         session::Session,
         status::{StatusLine, StatusView},
@@ -399,6 +399,31 @@ fn sockets_of_more_workers_than_there_are_lose_nobody() {
     drop(sessions);
     clients.iter_mut().for_each(|client| assert_eq!(rest(client), "x"));
     assert_eq!(rig.count(Counter::SocketsTaken), 5);
+}
+
+/// Both ways round: one of the two workers is always the quicker, and would have most of the clients
+/// of one way.
+#[test]
+fn clients_of_a_socket_of_both_workers_are_left_to_the_one_that_has_fewer_sessions() {
+    const BUSY: usize = 100;
+    const MORE: usize = 60;
+    for busy in [0, 1] {
+        let backend = backend();
+        let mut rig = Rig::start(2);
+        let both = rig.serve("web");
+        let mut one = rig.serve("web");
+        one.share = Share { member: busy, of: 2 };
+        rig.commit(&web(&[&address(&backend)]), [&both, &one]);
+        let held = |to, count| {
+            let pair = |_| (connect(to), accept(&backend));
+            (0..count).map(pair).collect::<Vec<_>>()
+        };
+        let _busy = held(&one, BUSY);
+        assert_eq!(rig.workers.sessions_by_worker()[busy], BUSY);
+        let _more = held(&both, MORE);
+        let sessions = rig.workers.sessions_by_worker();
+        assert!(sessions[1 - busy] > MORE * 3 / 4, "{sessions:?} with {busy} busy");
+    }
 }
 
 #[test]

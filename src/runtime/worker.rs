@@ -24,8 +24,9 @@ use crate::{
     relay,
     runtime::{
         commit::{Assignment, Commit, Role, SocketId},
+        crew::{Crew, Others},
         duty::Duty,
-        listener::{Door, Others},
+        listener::Door,
         registry::Registry,
         serving::Serving,
         status::StatusView,
@@ -41,9 +42,6 @@ use crate::{
 /// not asleep: two system calls, and twice per connection. With this one always due soon, longer
 /// timers (those of sessions) cost none.
 const TICK: Duration = Duration::from_secs(1);
-
-/// How many sessions each worker has now, in their order.
-pub(super) type Crew = Arc<[Arc<AtomicUsize>]>;
 
 /// An order, and whom to tell when it is done.
 #[derive(Debug)]
@@ -169,12 +167,11 @@ impl Worker {
         for assignment in commit.assignments {
             let share = assignment.share;
             if share.includes(number, workers) {
-                let others = others.entry(share).or_insert_with(|| {
-                    let serves =
-                        |other: &usize| *other != number && share.includes(*other, workers);
-                    (0..workers).filter(serves).map(|other| Arc::clone(&crew[other])).collect()
-                });
-                self.serve(assignment, Rc::clone(others), &mut before);
+                let others = others
+                    .entry(share)
+                    .or_insert_with(|| crew.beside(number, workers, share))
+                    .clone();
+                self.serve(assignment, others, &mut before);
             }
         }
         self.retire(before).await;

@@ -22,9 +22,10 @@ use crate::{
     relay,
     runtime::{
         commit::{Commit, SocketId},
+        crew::Crew,
         status::StatusView,
         tally::{Tallies, Tally},
-        worker::{Crew, Desk, Order, Worker},
+        worker::{Desk, Order, Worker},
     },
 };
 
@@ -153,6 +154,12 @@ impl Workers {
     #[must_use]
     pub fn sessions(&self) -> usize {
         self.seats.iter().map(|seat| seat.sessions.load(SeqCst)).sum()
+    }
+
+    /// Sessions now of each worker.
+    #[cfg(test)]
+    pub(super) fn sessions_by_worker(&self) -> Vec<usize> {
+        self.seats.iter().map(|seat| seat.sessions.load(SeqCst)).collect()
     }
 
     /// What is counted of the process since it began.

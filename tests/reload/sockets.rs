@@ -1,10 +1,10 @@
 //! Which sockets a change touches: the inode tells one from another.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use crate::support::{
-    Answering, LOOPBACK, Program, client::ask, http::get, namespace::in_namespace, one_listener,
-    sockets,
+    Answering, LOOPBACK, Program, ServiceFile, client::ask, eventually, http::get,
+    namespace::in_namespace, one_listener, program::portcullis_through, sockets,
 };
 
 fn inodes(program: &Program) -> BTreeSet<u64> {
@@ -111,4 +111,36 @@ fn sockets_that_a_smaller_fanout_leaves_stay_open_serve_and_are_shown() {
         (0..64).for_each(|_| assert_eq!(ask(web, "?"), "b: ?"));
         open = now;
     }
+}
+
+/// The kernel is asked about the host, over sockets of another kind; beside those no call is made.
+#[test]
+fn a_file_that_means_the_same_makes_no_call_on_any_socket() {
+    const CALLS: &str = "trace=socket,bind,listen,setsockopt,getsockopt,shutdown,epoll_ctl";
+    // Not beside the file, where every line that is written would be a reason to look.
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("calls");
+    // The program stays the child of the test (-D), and what it does is written by a grandchild.
+    let strace = ["strace", "-D", "-f", "-qq", "-e", CALLS, "-o", output.to_str().unwrap()];
+    let calls = || -> Vec<String> {
+        let text = fs::read_to_string(&output).expect("this test needs `strace`");
+        // Only the sockets by which it asks have a time limit.
+        let asks = |line: &str| line.contains("NETLINK") || line.contains("SO_RCVTIMEO");
+        text.lines().filter(|line| !asks(line)).map(str::to_owned).collect()
+    };
+    let web = one_listener(&[LOOPBACK, "fanout: per_core", "serve: status"]);
+    let file =
+        format!("{web}  more:\n    {LOOPBACK}\n    serve: status\nruntime: {{ workers: 2 }}\n");
+    let mut program = Program::serving_by(portcullis_through(&strace), ServiceFile::new(&file));
+    eventually("calls of the start", || !calls().is_empty());
+    let begun = calls().len();
+    for number in 0..3 {
+        program.file.replace(&format!("{file}# {number}\n"));
+        assert_eq!(program.next("RELOADED"), "RELOADED generation=1");
+    }
+    assert_eq!(calls()[begun..], [""; 0]);
+    // A change that means something is seen.
+    program.file.replace(&file.replace("  more:", "  other:"));
+    assert_eq!(program.next("RELOADED"), "RELOADED generation=2");
+    eventually("a call", || calls()[begun..].iter().any(|line| line.contains("bind(")));
 }
