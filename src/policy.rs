@@ -229,7 +229,7 @@ pub struct Timeouts {
 /// SO_REUSEPORT sockets per address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fanout {
-    /// One socket, which every worker serves.
+    /// One socket, whose clients are spread over all workers.
     None,
     /// As many as workers.
     PerCore,

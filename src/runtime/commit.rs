@@ -58,10 +58,10 @@ pub enum Role {
     },
 }
 
-/// Which workers serve a socket. A socket is one of a group that shares an address. The group is
-/// dealt out so that every worker serves a member and every member is served, whether there are
-/// more workers or more members.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// Which worker accepts from a socket. A socket is one of a group that shares an address. Where
+/// there are at least as many as workers, they are dealt out, and the kernel spreads the clients.
+/// Where there are fewer, each has one worker, which hands clients to the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share {
     /// Which member of the group it is, from 0.
     pub member: usize,
@@ -70,19 +70,24 @@ pub struct Share {
 }
 
 impl Share {
-    /// The only socket of its address, which every worker serves.
+    /// The only socket of its address.
     #[cfg(test)]
     pub(super) const ALONE: Self = Self { member: 0, of: 1 };
 
-    /// Whether a worker has a part in it.
-    pub(super) fn includes(self, worker: usize, workers: usize) -> bool {
-        if worker >= workers {
-            false
-        } else if self.of < workers {
-            worker % self.of == self.member
+    /// Which of the workers it is. Small groups do not all begin with the first worker, or that one
+    /// would accept for all listeners.
+    pub(super) fn worker(self, socket: SocketId, workers: usize) -> usize {
+        let begin = if self.is_handed_on(workers) {
+            usize::try_from(socket.0 % workers.max(1) as u64).expect("it is less than the workers")
         } else {
-            self.member % workers == worker
-        }
+            self.member
+        };
+        begin % workers.max(1)
+    }
+
+    /// Whether its clients are handed to the worker that has the fewest sessions.
+    pub(super) fn is_handed_on(self, workers: usize) -> bool {
+        self.of < workers
     }
 }
 
@@ -153,19 +158,16 @@ mod tests {
     }
 
     #[test]
-    fn every_worker_serves_a_member_and_every_member_is_served() {
-        let served = |of, workers| {
-            let of_worker = move |worker| {
-                let members = (0..of)
-                    .filter(|member| Share { member: *member, of }.includes(worker, workers));
-                members.collect::<Vec<_>>()
-            };
-            (0..workers).map(of_worker).collect::<Vec<_>>()
+    fn a_group_is_dealt_out_and_a_small_one_begins_anywhere() {
+        let workers = |of, workers| {
+            let worker = |member| Share { member, of }.worker(SocketId(7 + member as u64), workers);
+            (0..of).map(worker).collect::<Vec<_>>()
         };
-        assert_eq!(served(1, 2), [[0], [0]]);
-        assert_eq!(served(2, 2), [[0], [1]]);
-        assert_eq!(served(4, 2), [[0, 2], [1, 3]]);
-        assert_eq!(served(2, 3), [[0], [1], [0]]);
-        assert!(!Share::ALONE.includes(2, 2), "a worker that is no longer wanted");
+        assert_eq!(workers(4, 2), [0, 1, 0, 1]);
+        assert_eq!(workers(2, 2), [0, 1]);
+        assert_eq!(workers(2, 3), [1, 2], "each has a worker of its own");
+        assert_eq!(workers(1, 1), [0]);
+        assert_eq!(workers(1, 4), [3]);
+        assert_eq!(workers(1, 0), [0], "nobody accepts, but nothing breaks");
     }
 }

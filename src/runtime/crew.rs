@@ -1,90 +1,124 @@
-//! Which worker is to have the next client of a socket that several serve.
+//! The workers as one of them knows the others: to whom it hands a client.
 //!
-//! Every one of them is woken by a client, and the first to accept has it. Left to themselves the
-//! quickest comes to have several times as many sessions as the slowest, and sessions that last
-//! then keep one core busy and leave the others idle. So a worker that has more than its share
-//! gives the others a head start. No client waits longer than that, whatever the others do, and
-//! nothing is handed from one worker to another.
+//! Where an address has fewer sockets than there are workers, one worker accepts from each, and
+//! every client goes to the worker that has the fewest sessions. If all polled the socket, each
+//! client would wake all of them, and the quickest would come to have several times as many
+//! sessions as the slowest; those that last would then keep one core busy and leave others idle.
 
 use std::{
-    rc::Rc,
+    os::fd::OwnedFd,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::SeqCst},
     },
-    time::Duration,
 };
 
-use crate::runtime::commit::Share;
+use tokio::sync::mpsc;
 
-/// How long a worker that has more sessions than its share leaves a client to the others: the
-/// shortest time that its timers know, and some twenty times what it takes to wake an idle worker.
-pub(super) const HEAD_START: Duration = Duration::from_millis(1);
+use crate::runtime::{gate::Place, registry::ListenerState, session::Arrival};
 
-/// Sessions that a worker may have more than another, beside an eighth of what that one has: few
-/// sessions are no load worth a wait.
-const FEW: usize = 16;
+/// Clients that may wait to be taken up by a worker: far more than it leaves waiting unless it is
+/// stuck, and then whoever accepts keeps them.
+pub(super) const HANDED: usize = 1024;
 
-/// How many sessions each worker has now, in their order.
+/// A client that has been admitted, on its way to the worker that will serve it. It counts as a
+/// session of that worker already.
+#[derive(Debug)]
+pub(super) struct Handed {
+    pub(super) connection: OwnedFd,
+    pub(super) arrival: Arrival,
+    pub(super) place: Place,
+    /// What it was admitted under. The worker may be a commit further, or behind.
+    pub(super) state: Arc<ListenerState>,
+}
+
+/// One worker, for the others.
 #[derive(Debug, Clone)]
-pub(super) struct Crew(Arc<[Arc<AtomicUsize>]>);
+pub(super) struct Mate {
+    /// Its sessions now.
+    pub(super) sessions: Arc<AtomicUsize>,
+    /// The way to it.
+    pub(super) clients: mpsc::Sender<Handed>,
+}
 
-/// How many sessions the other workers have now that serve the same socket.
-#[derive(Debug, Clone)]
-pub(super) struct Others(Rc<[Arc<AtomicUsize>]>);
+/// The workers that accept clients, in their order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Crew(Arc<[Mate]>);
 
-impl FromIterator<Arc<AtomicUsize>> for Crew {
-    fn from_iter<I: IntoIterator<Item = Arc<AtomicUsize>>>(sessions: I) -> Self {
-        Self(sessions.into_iter().collect())
+impl FromIterator<Mate> for Crew {
+    fn from_iter<I: IntoIterator<Item = Mate>>(mates: I) -> Self {
+        Self(mates.into_iter().collect())
     }
 }
 
 impl Crew {
-    /// Those of the first `workers` who serve a socket beside this one.
-    pub(super) fn beside(&self, worker: usize, workers: usize, share: Share) -> Others {
-        let serves = |other: &usize| *other != worker && share.includes(*other, workers);
-        Others((0..workers).filter(serves).map(|other| Arc::clone(&self.0[other])).collect())
-    }
-}
-
-impl Others {
-    /// Whether a worker with so many sessions should leave a client to one of the others.
-    pub(super) fn go_first(&self, own: usize) -> bool {
-        let fewest = self.0.iter().map(|sessions| sessions.load(Relaxed)).min();
-        fewest.is_some_and(|fewest| own > fewest + fewest / 8 + FEW)
+    /// Hands a client to the worker with the fewest sessions. It comes back if that is this worker,
+    /// or one with as many, or if the other does not take it.
+    pub(super) fn hand_over(&self, own: &Arc<AtomicUsize>, client: Handed) -> Result<(), Handed> {
+        let sessions = |mate: &&Mate| mate.sessions.load(SeqCst);
+        let fewest = self.0.iter().min_by_key(sessions);
+        let Some(mate) = fewest.filter(|mate| sessions(mate) < own.load(SeqCst)) else {
+            return Err(client);
+        };
+        mate.sessions.fetch_add(1, SeqCst);
+        mate.clients.try_send(client).map_err(|refused| {
+            mate.sessions.fetch_sub(1, SeqCst);
+            refused.into_inner()
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixStream;
+
     use super::*;
+    use crate::{
+        plan::BindAddress,
+        runtime::{
+            sample::{listener, state},
+            session::Local,
+        },
+    };
 
-    fn crew(sessions: &[usize]) -> Crew {
-        sessions.iter().map(|sessions| Arc::new(AtomicUsize::new(*sessions))).collect()
-    }
-
-    #[test]
-    fn a_worker_leaves_clients_to_one_that_has_clearly_fewer_sessions() {
-        for (sessions, goes_first) in [
-            (&[0][..], false),
-            (&[16, 0], false),
-            (&[17, 0], true),
-            (&[17, 0, 100], true),
-            (&[17, 100, 100], false),
-            (&[1141, 1000], false),
-            (&[1142, 1000], true),
-        ] {
-            let others = crew(sessions).beside(0, sessions.len(), Share { member: 0, of: 1 });
-            assert_eq!(others.go_first(sessions[0]), goes_first, "{sessions:?}");
+    fn client() -> Handed {
+        let state = state(listener("web"));
+        let local = Arc::new(Local::of(&BindAddress::Unix("/x".into())));
+        let (connection, _) = UnixStream::pair().unwrap();
+        Handed {
+            connection: connection.into(),
+            arrival: Arrival::now(None, local),
+            place: state.gate.place(None).unwrap(),
+            state,
         }
     }
 
+    fn mate(sessions: usize) -> (Mate, mpsc::Receiver<Handed>) {
+        let (clients, handed) = mpsc::channel(1);
+        (Mate { sessions: Arc::new(AtomicUsize::new(sessions)), clients }, handed)
+    }
+
     #[test]
-    fn only_workers_that_serve_the_same_socket_count() {
-        let crew = crew(&[100, 0, 100, 0]);
-        let second_of_two = Share { member: 0, of: 2 };
-        assert!(!crew.beside(0, 4, second_of_two).go_first(100), "the other is worker 2");
-        assert!(!crew.beside(0, 1, Share::ALONE).go_first(100), "the others do not accept");
-        assert!(crew.beside(0, 2, Share::ALONE).go_first(100));
+    fn a_client_goes_to_the_worker_with_the_fewest_sessions_and_counts_there() {
+        let ((own, _), (few, mut handed), (many, _)) = (mate(5), mate(3), mate(9));
+        let crew: Crew = [own.clone(), few.clone(), many].into_iter().collect();
+        assert!(crew.hand_over(&own.sessions, client()).is_ok());
+        assert!(handed.try_recv().is_ok());
+        assert_eq!(few.sessions.load(SeqCst), 4);
+    }
+
+    #[test]
+    fn a_client_comes_back_from_equals_and_from_one_that_is_stuck_or_gone() {
+        let ((own, _), (equal, _)) = (mate(3), mate(3));
+        let crew: Crew = [own.clone(), equal].into_iter().collect();
+        assert!(crew.hand_over(&own.sessions, client()).is_err());
+        assert!(Crew::default().hand_over(&own.sessions, client()).is_err());
+        let (stuck, handed) = mate(0);
+        let crew: Crew = [own.clone(), stuck.clone()].into_iter().collect();
+        assert!(crew.hand_over(&own.sessions, client()).is_ok());
+        assert!(crew.hand_over(&own.sessions, client()).is_err(), "its queue is full");
+        drop(handed);
+        assert!(crew.hand_over(&own.sessions, client()).is_err(), "it is gone");
+        assert_eq!(stuck.sessions.load(SeqCst), 1, "only what it took counts");
     }
 }

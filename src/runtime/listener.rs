@@ -5,12 +5,11 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
-    sync::atomic::Ordering::Relaxed,
+    sync::Arc,
     time::Duration,
 };
 
 use nix::errno::Errno;
-use socket2::SockAddr;
 use tokio::{
     io::unix::AsyncFd,
     net::{TcpStream, UnixStream},
@@ -26,7 +25,7 @@ use crate::{
         accept_error,
         bind::BoundSocket,
         commit::SocketId,
-        crew::{HEAD_START, Others},
+        crew::{Crew, Handed},
         duty::{Duty, Until},
         gate::Place,
         serving::{Seldom, Serving},
@@ -58,11 +57,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Door {
     id: SocketId,
     socket: AsyncFd<poll::Polled>,
-    local: Rc<Local>,
+    local: Arc<Local>,
     desk: Rc<Desk>,
     duty: RefCell<Duty>,
-    /// Who else serves the socket.
-    others: RefCell<Others>,
+    /// Whom clients are handed to; nobody, where the kernel has spread them already.
+    crew: RefCell<Crew>,
     /// Told when `duty` or `retired` has changed.
     changed: Notify,
     /// Whether the task waits for something that depends on the duty.
@@ -87,7 +86,6 @@ struct Held {
 #[derive(Debug)]
 struct Client {
     connection: OwnedFd,
-    peer: SockAddr,
     arrival: Arrival,
 }
 
@@ -111,10 +109,10 @@ impl Door {
     pub(super) fn open(
         id: SocketId,
         socket: &BoundSocket,
-        (duty, others): (Duty, Others),
+        (duty, crew): (Duty, Crew),
         desk: Rc<Desk>,
     ) -> io::Result<Rc<Self>> {
-        let local = Rc::new(Local::of(socket.address()));
+        let local = Arc::new(Local::of(socket.address()));
         let socket = poll::readable(socket.shared())?;
         desk.count(Counter::SocketsTaken, 1);
         Ok(Rc::new(Self {
@@ -123,7 +121,7 @@ impl Door {
             local,
             desk,
             duty: RefCell::new(duty),
-            others: RefCell::new(others),
+            crew: RefCell::new(crew),
             changed: Notify::new(),
             waiting: Cell::new(false),
             retired: Cell::new(false),
@@ -132,9 +130,9 @@ impl Door {
     }
 
     /// Has the socket serve this from now on.
-    pub(super) fn assign(&self, duty: Duty, others: Others) {
+    pub(super) fn assign(&self, duty: Duty, crew: Crew) {
         self.duty.replace(duty);
-        self.others.replace(others);
+        self.crew.replace(crew);
         // Only a task that waits has looked at the duty already.
         if self.waiting.get() {
             self.changed.notify_one();
@@ -158,11 +156,6 @@ impl Door {
             };
             // Only a runtime that shuts down fails here, and then this task goes too.
             let Ok(mut ready) = ready else { return };
-            let own = self.desk.sessions.load(Relaxed);
-            let others_first = self.others.borrow().go_first(own);
-            if others_first {
-                self.sleep(HEAD_START).await;
-            }
             let turn = self.turn(&mut held);
             if !matches!(turn, Turn::Short(_)) {
                 pause = FIRST_PAUSE;
@@ -270,8 +263,8 @@ impl Door {
         }
         let error = match sys::socket::accept(self.socket.get_ref().as_fd()) {
             Ok((connection, peer)) => {
-                let arrival = Arrival::now(peer.as_socket(), Rc::clone(&self.local));
-                return Ok(Some(Client { connection, peer, arrival }));
+                let arrival = Arrival::now(peer.as_socket(), Arc::clone(&self.local));
+                return Ok(Some(Client { connection, arrival }));
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Turn::Empty),
             Err(error) => error,
@@ -304,21 +297,33 @@ impl Door {
                 return Err(Turn::Full(serving, until));
             }
         };
-        let Client { connection, peer, arrival } = client;
+        let Client { connection, arrival } = client;
         let address = arrival.client.map(|client| client.ip());
         let verdict = place.admit(&serving.state(), address, arrival.at);
         match verdict {
             Verdict::Admit => {
-                // The poll may have no room for it. As with descriptors, there will be room once
-                // sessions have ended.
-                let stream = stream_of(connection, &peer).map_err(Turn::Short)?;
-                Session::begin(&self.desk, serving, place, arrival, stream);
+                let state = Arc::clone(&serving.state());
+                let client = Handed { connection, arrival, place, state };
+                match self.crew.borrow().hand_over(&self.desk.sessions, client) {
+                    Ok(()) => {}
+                    Err(client) => self.begin(serving, client)?,
+                }
             }
             Verdict::Deny(reason) => {
                 self.desk.deny(&serving, &arrival, reason);
                 abort(&connection);
             }
         }
+        Ok(())
+    }
+
+    /// Begins a session here. The poll may have no room for it; as with descriptors, there will be
+    /// room once sessions have ended.
+    fn begin(&self, serving: Rc<Serving>, client: Handed) -> Result<(), Turn> {
+        let Handed { connection, arrival, place, .. } = client;
+        let stream = stream_of(connection, &arrival).map_err(Turn::Short)?;
+        self.desk.note_begin();
+        Session::begin(&self.desk, serving, place, arrival, stream);
         Ok(())
     }
 
@@ -357,8 +362,8 @@ fn abort(connection: &OwnedFd) {
 }
 
 /// Takes a connection into this worker's poll.
-fn stream_of(connection: OwnedFd, peer: &SockAddr) -> io::Result<Stream> {
-    if peer.as_socket().is_some() {
+pub(super) fn stream_of(connection: OwnedFd, arrival: &Arrival) -> io::Result<Stream> {
+    if arrival.client.is_some() {
         TcpStream::from_std(connection.into()).map(Stream::from)
     } else {
         UnixStream::from_std(connection.into()).map(Stream::from)

@@ -59,12 +59,12 @@ impl Local {
 #[derive(Debug)]
 pub(super) struct Arrival {
     pub(super) client: Option<SocketAddr>,
-    local: Rc<Local>,
+    local: Arc<Local>,
     pub(super) at: Instant,
 }
 
 impl Arrival {
-    pub(super) fn now(client: Option<SocketAddr>, local: Rc<Local>) -> Self {
+    pub(super) fn now(client: Option<SocketAddr>, local: Arc<Local>) -> Self {
         Self { client, local, at: Instant::now() }
     }
 
@@ -112,8 +112,8 @@ impl Drop for Presence {
 }
 
 impl Session {
-    /// Begins a session in a task of its own. Nobody waits for the task: the session itself tells
-    /// when it is over, and the desk knows how many are not.
+    /// Begins a session, which the desk has noted, in a task of its own. Nobody waits for the task:
+    /// the session itself tells when it is over, and the desk knows how many are not.
     pub(super) fn begin(
         desk: &Rc<Desk>,
         serving: Rc<Serving>,
@@ -121,7 +121,7 @@ impl Session {
         arrival: Arrival,
         client: Stream,
     ) {
-        desk.note_begin(&serving);
+        desk.count_for(&serving, Counter::SessionsAdmitted, 1);
         let state = Arc::clone(&serving.state());
         let session = Self {
             serving,

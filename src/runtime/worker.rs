@@ -24,11 +24,12 @@ use crate::{
     relay,
     runtime::{
         commit::{Assignment, Commit, Role, SocketId},
-        crew::{Crew, Others},
+        crew::{Crew, Handed},
         duty::Duty,
-        listener::Door,
+        listener::{Door, stream_of},
         registry::Registry,
         serving::Serving,
+        session::Session,
         status::StatusView,
         tally::Tally,
         workers::Incident,
@@ -80,9 +81,8 @@ impl Desk {
         self.tally.add(counter, amount);
     }
 
-    /// A session has begun.
-    pub(super) fn note_begin(&self, serving: &Serving) {
-        self.count_for(serving, Counter::SessionsAdmitted, 1);
+    /// A session is about to begin.
+    pub(super) fn note_begin(&self) {
         self.sessions.fetch_add(1, SeqCst);
     }
 
@@ -136,22 +136,66 @@ impl Worker {
     }
 
     /// Obeys until there is nobody to give orders. Then whatever still runs is dropped.
-    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+    pub(super) async fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        mut clients: mpsc::Receiver<Handed>,
+    ) {
         let mut tick = time::interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             select! {
                 _ = tick.tick() => {}
                 order = orders.recv() => {
-                    let Some(Order { commit, crew, done }) = order else { return };
+                    let Some(Order { commit, crew, done }) = order else { break };
                     self.take_over(commit, &crew).await;
                     // Who gave the order may have stopped waiting.
                     let _nobody_waits = done.send(());
                 }
+                Some(client) = clients.recv() => self.take_up(client),
                 Some(ended) = self.accepting.join_next_with_id() => self.note_ended(ended),
                 Some(_timer) = self.drains.join_next() => {}
             }
         }
+        // Those on their way are recorded as well, if only as cut off.
+        clients.close();
+        while let Ok(client) = clients.try_recv() {
+            self.take_up(client);
+        }
+    }
+
+    /// Begins the session of a client that another worker has accepted.
+    fn take_up(&mut self, client: Handed) {
+        let Handed { connection, arrival, place, state } = client;
+        let known = self.listeners.get(&state.policy.id).map(Rc::clone);
+        let serving = known.unwrap_or_else(|| {
+            let serving = Rc::new(Serving::new(&state, self.number));
+            if state.generation > self.desk.generation.get() {
+                // It is new, and the commit that brings it is on its way here.
+                self.listeners.insert(state.policy.id.clone(), Rc::clone(&serving));
+            } else {
+                // It is gone in the meantime, and the client is one of its last.
+                self.drain(Rc::clone(&serving));
+            }
+            serving
+        });
+        match stream_of(connection, &arrival) {
+            Ok(stream) => Session::begin(&self.desk, serving, place, arrival, stream),
+            Err(error) => {
+                self.desk.count_for(&serving, Counter::AcceptPauses, 1);
+                tracing::warn!(%error, "a client that was accepted cannot be polled");
+                self.desk.note_end();
+            }
+        }
+    }
+
+    /// Ends the sessions of a listener that is gone when their time is up.
+    fn drain(&mut self, gone: Rc<Serving>) {
+        let drain = gone.state().drain;
+        self.drains.spawn_local(async move {
+            time::sleep(drain).await;
+            gone.stop.call();
+        });
     }
 
     /// Gets from whatever state to that of the commit. When it returns, it holds nothing of the
@@ -162,25 +206,16 @@ impl Worker {
         let gone = self.update_listeners(&commit.registry);
         let (number, workers) = (self.number, commit.workers);
         let mut before = std::mem::take(&mut self.doors);
-        // Of a thousand listeners nearly all have the same share.
-        let mut others = BTreeMap::new();
         for assignment in commit.assignments {
-            let share = assignment.share;
-            if share.includes(number, workers) {
-                let others = others
-                    .entry(share)
-                    .or_insert_with(|| crew.beside(number, workers, share))
-                    .clone();
-                self.serve(assignment, others, &mut before);
+            if assignment.share.worker(assignment.id, workers) == number {
+                let handed_on = assignment.share.is_handed_on(workers);
+                let crew = if handed_on { crew.clone() } else { Crew::default() };
+                self.serve(assignment, crew, &mut before);
             }
         }
         self.retire(before).await;
         for serving in gone {
-            let drain = serving.state().drain;
-            self.drains.spawn_local(async move {
-                time::sleep(drain).await;
-                serving.stop.call();
-            });
+            self.drain(serving);
         }
     }
 
@@ -201,20 +236,15 @@ impl Worker {
     }
 
     /// Serves a socket as assigned: on the task it has, if it has one.
-    fn serve(
-        &mut self,
-        assignment: Assignment,
-        others: Others,
-        before: &mut BTreeMap<SocketId, Post>,
-    ) {
+    fn serve(&mut self, assignment: Assignment, crew: Crew, before: &mut BTreeMap<SocketId, Post>) {
         let Assignment { id, socket, role, .. } = assignment;
         let duty = self.duty(role);
         if let Some(post) = before.remove(&id) {
-            post.door.assign(duty, others);
+            post.door.assign(duty, crew);
             self.doors.insert(id, post);
             return;
         }
-        match Door::open(id, &socket, (duty, others), Rc::clone(&self.desk)) {
+        match Door::open(id, &socket, (duty, crew), Rc::clone(&self.desk)) {
             Ok(door) => {
                 let task = self.accepting.spawn_local(Rc::clone(&door).accept()).id();
                 self.doors.insert(id, Post { door, task });

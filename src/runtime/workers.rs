@@ -22,7 +22,7 @@ use crate::{
     relay,
     runtime::{
         commit::{Commit, SocketId},
-        crew::Crew,
+        crew::{Crew, HANDED, Handed, Mate},
         status::StatusView,
         tally::{Tallies, Tally},
         worker::{Desk, Order, Worker},
@@ -69,8 +69,8 @@ struct Seat {
     orders: Option<mpsc::Sender<Order>>,
     /// `None` once it has been waited for.
     thread: Option<thread::JoinHandle<()>>,
-    /// Sessions now.
-    sessions: Arc<AtomicUsize>,
+    /// It, as the others know it.
+    mate: Mate,
 }
 
 impl Workers {
@@ -101,18 +101,19 @@ impl Workers {
     /// If a thread or its poll cannot be had; the workers begun so far stay, and serve nothing yet.
     pub fn grow(&mut self, count: NonZeroUsize) -> io::Result<()> {
         for number in self.seats.len()..count.get() {
-            let sessions = Arc::default();
+            let (clients, handed) = mpsc::channel(HANDED);
+            let mate = Mate { sessions: Arc::default(), clients };
             let employ = Employ {
                 number,
                 workers: count.get(),
                 tally: self.tallies.enlist(),
-                sessions: Arc::clone(&sessions),
+                sessions: Arc::clone(&mate.sessions),
                 emptied: Arc::clone(&self.emptied),
                 status: self.status.clone(),
                 incidents: self.incidents.clone(),
             };
-            let (orders, thread) = employ.start()?;
-            self.seats.push(Seat { orders: Some(orders), thread: Some(thread), sessions });
+            let (orders, thread) = employ.start(handed)?;
+            self.seats.push(Seat { orders: Some(orders), thread: Some(thread), mate });
         }
         Ok(())
     }
@@ -123,7 +124,8 @@ impl Workers {
     /// # Errors
     /// If a worker is lost. The others have taken over.
     pub async fn commit(&self, commit: Commit) -> Result<(), WorkerLost> {
-        let crew: Crew = self.seats.iter().map(|seat| Arc::clone(&seat.sessions)).collect();
+        let accepting = self.seats.iter().take(commit.workers);
+        let crew: Crew = accepting.map(|seat| seat.mate.clone()).collect();
         let mut waiting = Vec::with_capacity(self.seats.len());
         for seat in &self.seats {
             let (done, taken_over) = oneshot::channel();
@@ -153,13 +155,13 @@ impl Workers {
     /// Sessions now.
     #[must_use]
     pub fn sessions(&self) -> usize {
-        self.seats.iter().map(|seat| seat.sessions.load(SeqCst)).sum()
+        self.seats.iter().map(|seat| seat.mate.sessions.load(SeqCst)).sum()
     }
 
     /// Sessions now of each worker.
     #[cfg(test)]
     pub(super) fn sessions_by_worker(&self) -> Vec<usize> {
-        self.seats.iter().map(|seat| seat.sessions.load(SeqCst)).collect()
+        self.seats.iter().map(|seat| seat.mate.sessions.load(SeqCst)).collect()
     }
 
     /// What is counted of the process since it began.
@@ -205,13 +207,16 @@ struct Employ {
 }
 
 impl Employ {
-    fn start(self) -> io::Result<(mpsc::Sender<Order>, thread::JoinHandle<()>)> {
+    fn start(
+        self,
+        clients: mpsc::Receiver<Handed>,
+    ) -> io::Result<(mpsc::Sender<Order>, thread::JoinHandle<()>)> {
         let (sender, orders) = mpsc::channel(ORDERS);
         let runtime = Builder::new_current_thread().enable_io().enable_time().build()?;
         let name = format!("worker-{}", self.number);
         let thread = thread::Builder::new().name(name).spawn(move || {
             // Its tasks are dropped before the runtime that polls for them.
-            LocalSet::new().block_on(&runtime, async { self.worker().run(orders).await });
+            LocalSet::new().block_on(&runtime, async { self.worker().run(orders, clients).await });
         })?;
         Ok((sender, thread))
     }

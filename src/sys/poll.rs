@@ -1,5 +1,5 @@
 //! A listening socket in a poll of its own choosing: tokio's listeners would take the socket for
-//! themselves, and several workers poll the same one.
+//! themselves, and one may pass from worker to worker.
 
 #![expect(
     unsafe_code,
