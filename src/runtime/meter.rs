@@ -24,7 +24,8 @@ use crate::{
 /// the same moment may all be told that one more may enter: over any length of time at most one
 /// client less than there are workers enters beyond `limits.rate`. The excess does not add up,
 /// because it is taken off what follows (see [`Pace::charge`]). `limits.per_client_rate` is held
-/// exactly, for as long as a client is remembered (see [`Ledger`]).
+/// exactly, for as long as a client is remembered: until its bucket is full again, or until some
+/// 65,000 other clients have come since it last did, and then it begins with a full one.
 #[derive(Debug, Default)]
 pub struct Meter {
     rate: Option<Pace>,
