@@ -16,7 +16,7 @@ pub struct Moment(pub u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pace {
     /// Between two clients, in nanoseconds; rounded up, so by less than a thousandth
-    /// ([`MAX_RATE`](crate::config::MAX_RATE)) a rate is slower than it says, and never faster.
+    /// ([`MAX_RATE`](crate::config::leaf::MAX_RATE)) a rate is slower than it says, never faster.
     interval: u64,
     /// What a full bucket is worth, in nanoseconds.
     full: u64,
