@@ -307,3 +307,71 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::{
+        plan::BindAddress,
+        runtime::{
+            sample::{listener, state, test_runtime},
+            session::{Arrival, Local},
+        },
+    };
+
+    fn desk(generation: u64) -> Desk {
+        let view = StatusView {
+            service: None,
+            generation: Generation(generation),
+            started: Instant::now(),
+            draining: false,
+            tallies: Arc::default(),
+            listeners: Vec::new(),
+        };
+        Desk {
+            tally: Arc::default(),
+            sessions: Arc::default(),
+            emptied: Arc::default(),
+            generation: Cell::new(Generation(generation)),
+            access_log: None.into(),
+            relay: relay::Worker {
+                pool: relay::Pool::new(1),
+                clock: relay::Clock::new(Instant::now()),
+            },
+            pipes_refused: Cell::default(),
+            status: watch::channel(Arc::new(view)).1,
+            incidents: mpsc::channel(1).0,
+        }
+    }
+
+    /// Whether a worker that is at this generation keeps a listener of the first one, of which it
+    /// knows nothing until it is handed a client.
+    fn keeps_the_listener(generation: u64) -> bool {
+        test_runtime(async {
+            let mut worker = Worker::new(0, desk(generation));
+            let state = state(listener("web"));
+            let (_client, connection) = UnixStream::pair().unwrap();
+            connection.set_nonblocking(true).unwrap();
+            let local = Arc::new(Local::of(&BindAddress::Unix("/x".into())));
+            worker.desk.note_begin();
+            worker.take_up(Handed {
+                connection: connection.into(),
+                arrival: Arrival::now(None, local),
+                place: state.gate.place(None).unwrap(),
+                state,
+            });
+            assert_eq!(worker.drains.is_empty(), !worker.listeners.is_empty());
+            !worker.listeners.is_empty()
+        })
+    }
+
+    #[test]
+    fn a_client_of_an_unknown_listener_is_of_one_to_come_or_of_one_that_is_gone() {
+        assert!(keeps_the_listener(0), "the commit that brings it is on its way");
+        assert!(!keeps_the_listener(2), "a commit has taken it away");
+    }
+}
