@@ -81,10 +81,14 @@ pub(crate) fn finish(stream: &TcpStream) {
 /// Whether the connection is over, in order or not, without a byte having come.
 #[track_caller]
 pub(crate) fn is_turned_away(mut stream: &TcpStream) -> bool {
-    match stream.read(&mut [0]) {
-        Ok(count) => count == 0,
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => true,
-        Err(error) => panic!("neither closed nor served: {error}"),
+    loop {
+        match stream.read(&mut [0]) {
+            Ok(count) => return count == 0,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return true,
+            // With a deadline set, a process that was stopped for a while is told so.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => panic!("neither closed nor served: {error:?}"),
+        }
     }
 }
 

@@ -70,6 +70,8 @@ pub(crate) struct Program {
     passed: Vec<String>,
     errors: Arc<Mutex<String>>,
     bound: BTreeMap<String, Vec<String>>,
+    /// The last one that a reload has waited for.
+    generation: u64,
 }
 
 impl Program {
@@ -123,7 +125,7 @@ impl Program {
                 kept.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
             }
         });
-        Self { child, file, lines, passed: Vec::new(), errors, bound: BTreeMap::new() }
+        Self { child, file, lines, passed: Vec::new(), errors, bound: BTreeMap::new(), generation: 1 }
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -182,26 +184,46 @@ impl Program {
         &self.bound
     }
 
-    /// Puts another file in place and waits until it is in force.
+    /// Puts another file in place, waits until it is in force, and returns its generation.
+    ///
+    /// A change may be answered twice: by the program's own look, and by the one that the signal
+    /// asks for. So an answer that was there before this change does not count for it.
     #[track_caller]
     pub(crate) fn reload(&mut self, text: &str) -> u64 {
-        self.file.replace(text);
-        self.signal("HUP");
-        let line = self.next_where("RELOADED or REJECTED", |line| {
-            line.starts_with("RE") && !line.starts_with("READY")
-        });
-        let generation = line.strip_prefix("RELOADED generation=");
-        generation.unwrap_or_else(|| panic!("{line}\n{}", self.errors())).parse().unwrap()
+        let before = self.generation;
+        self.replace(text);
+        loop {
+            self.generation = self.answer("RELOADED generation=");
+            if self.generation > before {
+                return self.generation;
+            }
+        }
+    }
+
+    /// Puts another file in place that means the same, waits for the answer, and returns the
+    /// generation, which stays.
+    #[track_caller]
+    pub(crate) fn reload_in_vain(&mut self, text: &str) -> u64 {
+        self.replace(text);
+        self.answer("RELOADED generation=")
     }
 
     /// Puts a file in place that is to be refused, and returns the line that says so.
     #[track_caller]
     pub(crate) fn refuse(&mut self, text: &str) -> String {
+        self.passed.retain(|line| !line.starts_with("REJECTED"));
+        self.replace(text);
+        self.next("REJECTED")
+    }
+
+    fn replace(&self, text: &str) {
         self.file.replace(text);
         self.signal("HUP");
-        self.next_where("RELOADED or REJECTED", |line| {
-            line.starts_with("RE") && !line.starts_with("READY")
-        })
+    }
+
+    #[track_caller]
+    fn answer(&mut self, beginning: &str) -> u64 {
+        self.next(beginning).strip_prefix(beginning).unwrap().parse().unwrap()
     }
 
     /// What it has written to standard error.
