@@ -5,6 +5,7 @@ mod addresses;
 mod architecture;
 mod bind;
 mod cli;
+mod faults;
 mod fix;
 mod formats;
 mod guardrails;

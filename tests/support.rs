@@ -9,6 +9,7 @@ pub(crate) mod namespace;
 pub(crate) mod program;
 pub(crate) mod services;
 pub(crate) mod sockets;
+pub(crate) mod trace;
 pub(crate) mod wait;
 
 pub(crate) use self::{

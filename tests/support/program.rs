@@ -125,7 +125,15 @@ impl Program {
                 kept.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
             }
         });
-        Self { child, file, lines, passed: Vec::new(), errors, bound: BTreeMap::new(), generation: 1 }
+        Self {
+            child,
+            file,
+            lines,
+            passed: Vec::new(),
+            errors,
+            bound: BTreeMap::new(),
+            generation: 1,
+        }
     }
 
     pub(crate) fn pid(&self) -> u32 {
