@@ -113,7 +113,9 @@ impl Error {
             Self::Unwritable { .. } => Exit::Failed,
             Self::Start(Failure::Refused) => Exit::Findings,
             Self::Start(Failure::Unreadable { .. } | Failure::Ungoverned(_)) => Exit::CannotJudge,
-            Self::Start(Failure::Unbound | Failure::SetUp { .. }) => Exit::Failed,
+            Self::Start(
+                Failure::Unbound | Failure::TooFewDescriptors(_) | Failure::SetUp { .. },
+            ) => Exit::Failed,
             Self::Output(_) => Exit::Failed,
         }
     }

@@ -38,6 +38,10 @@ use self::{load::Content, sockets::Sockets};
 /// Dead sockets that may wait to be reported; one a listener and worker at the most.
 const INCIDENTS: usize = 64;
 
+/// Descriptors without which nothing is begun. A start needs about twenty, and the event loop
+/// panics where it finds none for the signals.
+const FEWEST_DESCRIPTORS: u64 = 32;
+
 /// What is to be run.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -104,6 +108,11 @@ pub enum Failure {
     /// Sockets could not be had; the errors have been announced.
     #[error("not every socket could be had, so none is served")]
     Unbound,
+    /// The limit on open descriptors is too low, and is not to be raised.
+    #[error(
+        "this process may open {0} files (`ulimit -n`), which is less than {FEWEST_DESCRIPTORS}"
+    )]
+    TooFewDescriptors(u64),
     /// The process could not be set up.
     #[error("cannot {act}")]
     SetUp {
@@ -119,6 +128,11 @@ pub enum Failure {
 /// # Errors
 /// When the start fails. Afterwards nothing is fatal but a signal.
 pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure> {
+    let limit = sys::process::raise_descriptor_limit();
+    let limit = limit.map_err(set_up("raise the limit of descriptors"))?;
+    if limit < FEWEST_DESCRIPTORS {
+        return Err(Failure::TooFewDescriptors(limit));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -169,7 +183,6 @@ impl<'a> Supervisor<'a> {
         options: &'a Options,
         announce: &'a mut Announce<'a>,
     ) -> Result<(Self, Content), Failure> {
-        sys::process::raise_descriptor_limit().map_err(set_up("raise the limit of descriptors"))?;
         let content = load::once(&options.file)
             .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
         let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;

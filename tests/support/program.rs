@@ -4,6 +4,7 @@
 use std::{
     collections::BTreeMap,
     ffi::OsStr,
+    fs,
     io::{BufRead as _, BufReader, Read},
     net::SocketAddr,
     path::Path,
@@ -13,7 +14,7 @@ use std::{
 };
 
 use super::{
-    ServiceFile,
+    ServiceFile, sockets,
     wait::{DEADLINE, eventually, eventually_some},
 };
 
@@ -172,6 +173,18 @@ impl Program {
         self.bound.entry(listener.to_owned()).or_default().push(address.to_owned());
     }
 
+    /// The next line that begins with the word; none if the program has ended without it.
+    pub(crate) fn next_or_end(&mut self, word: &str) -> Option<String> {
+        loop {
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) if line.starts_with(word) => return Some(line),
+                Ok(_) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+                Err(mpsc::RecvTimeoutError::Timeout) => panic!("no line and no end: {word}"),
+            }
+        }
+    }
+
     /// The next access record, in JSON.
     #[track_caller]
     pub(crate) fn record(&mut self) -> serde_json::Value {
@@ -234,6 +247,37 @@ impl Program {
         self.next(beginning).strip_prefix(beginning).unwrap().parse().unwrap()
     }
 
+    /// How many descriptors it has while it has no session.
+    pub(crate) fn idle_descriptors(&self) -> usize {
+        /// It looks at its host once a second, by a descriptor that it has for a moment.
+        const LOOKS: usize = 20;
+        (0..LOOKS).map(|_| self.descriptors()).min().unwrap()
+    }
+
+    /// Waits until it has so many descriptors.
+    #[track_caller]
+    pub(crate) fn settles_at(&self, descriptors: usize) {
+        eventually(&format!("{descriptors} descriptors"), || self.descriptors() == descriptors);
+    }
+
+    /// Its descriptors but for the pipes that it splices through, which it keeps for later.
+    fn descriptors(&self) -> usize {
+        let all = sockets::descriptors(self.pid());
+        all.len() - pipe_ends(&all)
+    }
+
+    /// The ends of pipes that it splices through.
+    pub(crate) fn pipe_ends(&self) -> usize {
+        pipe_ends(&sockets::descriptors(self.pid()))
+    }
+
+    /// Its resident memory.
+    pub(crate) fn resident_kib(&self) -> usize {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse().unwrap()
+    }
+
     /// What it has written to standard error.
     pub(crate) fn errors(&self) -> String {
         self.errors.lock().unwrap().clone()
@@ -290,4 +334,13 @@ impl Drop for Program {
             }
         }
     }
+}
+
+/// The descriptors of pipes of which both ends are there.
+fn pipe_ends(descriptors: &BTreeMap<String, String>) -> usize {
+    let mut ends = BTreeMap::<_, usize>::new();
+    for name in descriptors.values().filter(|name| name.starts_with("pipe:")) {
+        *ends.entry(name).or_default() += 1;
+    }
+    ends.into_values().filter(|ends| *ends == 2).sum()
 }

@@ -12,7 +12,7 @@ const LISTEN: &str = "0A";
 
 /// Every listening socket of the process: address and inode.
 pub(crate) fn listening(pid: u32) -> BTreeMap<u64, SocketAddr> {
-    let own = descriptors(pid);
+    let own = inodes(pid);
     let mut found = BTreeMap::new();
     for table in ["tcp", "tcp6"] {
         let text = fs::read_to_string(format!("/proc/{pid}/net/{table}")).unwrap();
@@ -33,14 +33,21 @@ pub(crate) fn on(pid: u32, address: SocketAddr) -> BTreeSet<u64> {
     all.filter(|(_, local)| *local == address).map(|(inode, _)| inode).collect()
 }
 
+/// Every descriptor of the process, and what it is: `socket:[1234]`, `pipe:[1234]`, a path.
+pub(crate) fn descriptors(pid: u32) -> BTreeMap<String, String> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter_map(Result::ok);
+    // One that is closed meanwhile has no name any more.
+    let names = entries.filter_map(|entry| {
+        let name = fs::read_link(entry.path()).ok()?;
+        Some((entry.file_name().into_string().ok()?, name.to_str()?.to_owned()))
+    });
+    names.collect()
+}
+
 /// The inodes of every socket that the process has a descriptor of.
-fn descriptors(pid: u32) -> BTreeSet<u64> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    let links = entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
-    let inode = |link: std::path::PathBuf| {
-        link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
-    };
-    links.filter_map(inode).collect()
+fn inodes(pid: u32) -> BTreeSet<u64> {
+    let inode = |name: String| name.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok();
+    descriptors(pid).into_values().filter_map(inode).collect()
 }
 
 /// Reads `0100007F:1F90`: the address as words in the byte order of the host, and the port.
