@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    future::poll_fn,
     io::{self, Write},
     os::fd::AsFd,
     pin::{Pin, pin},
@@ -103,6 +104,24 @@ async fn pair(tcp: bool) -> (Peer, Stream) {
     far.set_nodelay(true).unwrap();
     near.set_nodelay(true).unwrap();
     (Peer(Stream::Tcp(far)), near.into())
+}
+
+/// A source with as much to read as it holds, a sink that takes as much, the far end of each, and
+/// how much that is. Both are ready as far as the runtime knows.
+pub(super) async fn full_and_empty() -> ([Peer; 2], [Stream; 2], usize) {
+    let ((full, from), (empty, to)) = (pair(false).await, pair(false).await);
+    for socket in [&full.0, &to] {
+        // The kernel gives as much of it as it may.
+        SockRef::from(socket).set_send_buffer_size(1 << 20).unwrap();
+    }
+    let mut queued = 0;
+    poll_fn(|cx| full.0.poll_writable(cx)).await.unwrap();
+    while let Ok(count) = full.0.try_write(pattern(queued, 1 << 14)) {
+        queued += count;
+    }
+    poll_fn(|cx| from.poll_readable(cx)).await.unwrap();
+    poll_fn(|cx| to.poll_writable(cx)).await.unwrap();
+    ([full, empty], [from, to], queued)
 }
 
 /// What the sessions of a test share, with a clock that the rig's runtime sets.
