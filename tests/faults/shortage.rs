@@ -48,6 +48,7 @@ fn a_call_that_fails_for_one_client_costs_no_other_and_no_descriptor() {
                     let inject = format!("inject={call}:error={error}:when={number}");
                     let trace = Trace::of_worker(&program, &["-e", &inject]);
                     let served = (0..CLIENTS).filter(|_| try_ask(web, "?").is_ok()).count();
+                    trace.has_injected();
                     drop(trace);
                     assert!(served >= CLIENTS - 1, "{call} {error} {number}: {served} served");
                     assert_eq!(ask(web, "after"), "b: after", "{call} {error} {number}");

@@ -10,7 +10,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{Program, wait::eventually_some};
+use super::{
+    Program,
+    wait::{eventually, eventually_some},
+};
 
 /// How often each call was made.
 pub(crate) type Calls = BTreeMap<String, usize>;
@@ -50,16 +53,26 @@ impl Trace {
         })
     }
 
+    /// Waits until a call was made to fail.
+    #[track_caller]
+    pub(crate) fn has_injected(&self) {
+        eventually("a call that fails", || self.output().contains("(INJECTED)"));
+    }
+
     /// How often each call was made so far.
     pub(crate) fn calls(&self) -> Calls {
         let mut calls = Calls::new();
-        for line in fs::read_to_string(output(&self.folder)).unwrap_or_default().lines() {
+        for line in self.output().lines() {
             // What is no call tells of signals and of the end.
             if let Some((name, _)) = line.split_once('(') {
                 *calls.entry(name.to_owned()).or_default() += 1;
             }
         }
         calls
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(output(&self.folder)).unwrap_or_default()
     }
 }
 
