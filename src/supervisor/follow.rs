@@ -167,6 +167,8 @@ impl Supervisor<'_> {
         let facts = match facts::live::read() {
             Ok(facts) => facts,
             Err(error) => {
+                // Nothing is known against the file, so it must not have to change once more.
+                following.second_look = Some(Instant::now() + SECOND_LOOK);
                 return error!(%error, "cannot read this host's addresses; what runs stays");
             }
         };

@@ -12,6 +12,7 @@ use crate::support::{
     Answering, Backend, LOOPBACK, Program, ServiceFile,
     client::{ask, connect, finish, try_ask, try_ask_over},
     eventually,
+    http::get,
     namespace::{in_namespace, run},
     one_listener,
     program::portcullis_through,
@@ -101,6 +102,33 @@ fn a_limit_that_is_lowered_while_it_runs_stops_nobody_who_is_in() {
     }
     drop(session);
     program.settles_at(before);
+}
+
+#[test]
+fn a_reload_without_descriptors_changes_nothing_and_is_made_up_for() {
+    /// More than the look at the file and at the host, and the new socket, need.
+    const ENOUGH: usize = 8;
+    let one = one_listener(&[LOOPBACK, "serve: status"]) + "runtime: { workers: 1 }\n";
+    let two = one.replace("  web:", &format!("  more:\n    {LOOPBACK}\n    serve: status\n  web:"));
+    for room in 0..=ENOUGH {
+        let mut program = Program::serving(&one);
+        let before = program.idle_descriptors();
+        run(&format!("prlimit --pid {} --nofile={}:", program.pid(), before + room));
+        program.file.replace(&two);
+        program.signal("HUP");
+        let answers = ["in force generation=2", "what runs stays", "cannot bind"];
+        eventually("an answer", || answers.iter().any(|text| program.errors().contains(text)));
+        let refused = program.errors().contains("cannot bind");
+        assert!(room < ENOUGH || program.errors().contains(answers[0]), "{}", program.errors());
+        run(&format!("prlimit --pid {} --nofile=1024:", program.pid()));
+        assert_eq!(get(program.address("web"), "/healthz").1, "ok\n");
+        if refused {
+            program.signal("HUP");
+        }
+        assert_eq!(program.next("RELOADED"), "RELOADED generation=2", "room for {room}");
+        assert_eq!(get(program.address("more"), "/healthz").1, "ok\n");
+        program.settles_at(before + 1);
+    }
 }
 
 #[test]
