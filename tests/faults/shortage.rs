@@ -132,6 +132,22 @@ fn a_reload_without_descriptors_changes_nothing_and_is_made_up_for() {
 }
 
 #[test]
+fn a_change_that_comes_while_the_host_cannot_be_asked_is_taken_over_once_it_can() {
+    in_namespace(
+        "faults::shortage::a_change_that_comes_while_the_host_cannot_be_asked_is_taken_over_once_it_can",
+        || {
+            let file = one_listener(&[LOOPBACK, "serve: status"]);
+            let mut program = Program::serving(&file);
+            let trace = Trace::of_supervisor(&program, &["-e", "inject=socket:error=EMFILE"]);
+            program.file.replace(&file.replace("web:", "shop:"));
+            program.said("cannot read this host's addresses");
+            drop(trace);
+            assert_eq!(program.next("RELOADED"), "RELOADED generation=2");
+        },
+    );
+}
+
+#[test]
 fn a_start_with_any_number_of_descriptors_serves_or_says_why_not() {
     /// More than a program with one listener needs.
     const ENOUGH: usize = 40;

@@ -1,4 +1,4 @@
-//! The system calls of a program's worker, counted or made to fail by strace.
+//! The system calls of one of a program's threads, counted or made to fail by strace.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,7 @@ use super::{
 /// How often each call was made.
 pub(crate) type Calls = BTreeMap<String, usize>;
 
-/// A worker that is being traced, until this is dropped. The program's other threads are not.
+/// A thread that is being traced, until this is dropped. The program's other threads are not.
 ///
 /// It has to be in a namespace of the test's own, where the test may trace what it did not start
 /// through strace.
@@ -31,10 +31,21 @@ impl Trace {
     /// Attaches to the first worker, with options of strace's.
     #[track_caller]
     pub(crate) fn of_worker(program: &Program, options: &[&str]) -> Self {
+        Self::of(&first_worker(program.pid()), options)
+    }
+
+    /// Attaches to the thread that looks at the file and at the host.
+    #[track_caller]
+    pub(crate) fn of_supervisor(program: &Program, options: &[&str]) -> Self {
+        Self::of(&program.pid().to_string(), options)
+    }
+
+    #[track_caller]
+    fn of(thread: &str, options: &[&str]) -> Self {
         // Not beside the file that the program follows: it would be woken by every line.
         let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new("strace");
-        command.arg("-o").arg(output(&folder)).args(["-p", &first_worker(program.pid())]);
+        command.arg("-o").arg(output(&folder)).args(["-p", thread]);
         let spawned = command.args(options).stderr(Stdio::piped()).spawn();
         let mut strace =
             spawned.unwrap_or_else(|error| panic!("this test needs `strace`: {error}"));
@@ -78,7 +89,7 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // Asked to, it lets go of the worker in order; it may have ended with it.
+        // Asked to, it lets go of the thread in order; it may have ended with it.
         let interrupt = format!("kill -s INT {}", self.strace.id());
         let _asked = Command::new("sh").args(["-c", &interrupt]).stderr(Stdio::null()).status();
         let _ended = self.strace.wait();
