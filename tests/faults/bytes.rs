@@ -10,7 +10,7 @@ use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
     sync::{
-        OnceLock,
+        Condvar, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering::SeqCst},
     },
     thread,
@@ -21,6 +21,7 @@ use crate::support::{
     Backend, Program,
     client::{connect, finish},
     namespace::in_namespace,
+    wait::DEADLINE,
 };
 
 use super::forwarding;
@@ -59,7 +60,7 @@ fn every_byte_arrives_once_and_in_order_however_it_is_moved() {
             .unwrap_or_else(|| RandomState::new().build_hasher().finish());
         tell(&format!("seed {seed}"));
         // Messages wait for each other, so fewer bytes of them take as long.
-        for (mood, share) in [(Mood::Messages, 16), (Mood::Bulk, 2), (Mood::Both, 2)] {
+        for (mood, share) in [(Mood::Messages, 32), (Mood::Bulk, 2), (Mood::Both, 2)] {
             let backend = Backend::new();
             let program = forwarding(backend.address(), &[]);
             let wanted = (mib << 20) / share;
@@ -102,7 +103,8 @@ fn session(client: &TcpStream, server: &TcpStream, mood: Mood, mut dice: Dice) -
     });
     thread::scope(|scope| {
         let mut each = |from, to, length| {
-            let way = Way { mood, length, start: dice.roll(PERIOD), received: AtomicU64::new(0) };
+            let start = dice.roll(PERIOD);
+            let way = Way { mood, length, start, received: 0.into(), arrived: Condvar::new() };
             let (sender, receiver) = (dice.fork(), dice.fork());
             scope.spawn(move || {
                 thread::scope(|scope| {
@@ -123,7 +125,9 @@ struct Way {
     length: u64,
     /// Where in the pattern it begins.
     start: u64,
-    received: AtomicU64,
+    received: Mutex<u64>,
+    /// Told whenever `received` has grown.
+    arrived: Condvar,
 }
 
 impl Way {
@@ -143,12 +147,19 @@ impl Way {
             to.write_all(self.bytes(sent, piece)).unwrap();
             sent += piece;
             stretch -= piece;
-            while !bulk && self.received.load(SeqCst) < sent {
-                thread::yield_now();
+            if !bulk {
+                self.wait_for(sent);
             }
             dice.pause();
         }
         finish(to);
+    }
+
+    fn wait_for(&self, sent: u64) {
+        let received = self.received.lock().unwrap();
+        let missing = |received: &mut u64| *received < sent;
+        let waited = self.arrived.wait_timeout_while(received, DEADLINE, missing).unwrap();
+        assert!(!waited.1.timed_out(), "{} of {sent} bytes have arrived", waited.0);
     }
 
     fn receive(&self, mut from: &TcpStream, mut dice: Dice) {
@@ -156,13 +167,14 @@ impl Way {
         loop {
             let room = [1, 1000, 20_000, 300_000][dice.index(4)];
             let count = from.read(&mut buffer[..1 + dice.index(room)]).unwrap();
-            let before = self.received.load(SeqCst);
+            let before = *self.received.lock().unwrap();
             if count == 0 {
                 return assert_eq!(before, self.length, "it ended");
             }
             let expected = self.bytes(before, count as u64);
             assert!(buffer[..count] == *expected, "other bytes after {before} of {}", self.length);
-            self.received.fetch_add(count as u64, SeqCst);
+            *self.received.lock().unwrap() += count as u64;
+            self.arrived.notify_one();
             dice.pause();
         }
     }
