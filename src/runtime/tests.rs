@@ -666,5 +666,12 @@ fn a_session_is_small() {
         size_of::<F>()
     }
     let size = size(Session::run);
+    #[expect(
+        clippy::print_stdout,
+        reason = "the figure is what one wants to see when it has grown"
+    )]
+    {
+        println!("the task of a session: {size} bytes");
+    }
     assert!(size <= 768, "{size} bytes");
 }
