@@ -12,7 +12,7 @@ use crate::{
     diagnostic::{self, Diagnostic},
     exposure::{Exposure, leave::Leaves},
     facts::Facts,
-    lint::{self, Approval, Context, Host, Suppressed, Unjudged},
+    lint::{self, Approval, Claimed, Context, Host, Suppressed, Unjudged},
     plan::{self, Plan},
     policy::{self, Policy, governance::GuardrailFile},
     source::{MAX_BYTES, Problem, Source, Unreadable},
@@ -47,6 +47,8 @@ pub struct Compiled {
     pub suppressed: Vec<Suppressed>,
     /// Which grant of which guardrail lets what pass.
     pub approvals: Vec<Approval>,
+    /// What is claimed, by the file and by guardrails.
+    pub claims: Vec<Claimed>,
     /// What only the host can answer, when it was not given.
     pub unjudged: Vec<Unjudged>,
     /// The names of its listeners, as far as they could be read, in the order of the file.
@@ -138,6 +140,7 @@ pub fn compile(source: &Source, given: &Given<'_>) -> Compiled {
         of_guardrails,
         suppressed: verdict.suppressed,
         approvals: verdict.approvals,
+        claims: verdict.claims,
         unjudged: verdict.unjudged,
         listeners,
         policy: fit.then_some(policy),

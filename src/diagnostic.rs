@@ -1,5 +1,6 @@
 //! A finding as plain data: code, level, message, where, and what to do. Rendering is below.
 
+pub mod accepted;
 pub mod baseline;
 pub mod github;
 pub mod gitlab;
@@ -87,6 +88,8 @@ pub struct Diagnostic {
     pub notes: Vec<String>,
     /// The listener it is about, if any.
     pub listener: Option<String>,
+    /// The claim it is about, if any, as [`Claim`](report::Claim) writes it.
+    pub claim: Option<String>,
 }
 
 impl Diagnostic {
@@ -102,6 +105,7 @@ impl Diagnostic {
             help: Vec::new(),
             notes: Vec::new(),
             listener: None,
+            claim: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! The rules: what a file may say and still be wrong. A rule looks, and cannot do anything else.
 
+mod approval;
 mod assertion;
 mod behind;
 mod claims;
@@ -16,16 +17,11 @@ use crate::{
     address::Date,
     config::Config,
     diagnostic::{Code, Diagnostic, Label, Level},
-    exposure::{
-        Exposure,
-        leave::{Leaves, Pass},
-    },
+    exposure::{Exposure, leave::Leaves},
     facts::Facts,
     plan::{Conflict, Plan},
     policy::{
-        Expose, Listener, ListenerId, Policy, Side,
-        governance::{GuardrailFile, Standing, standing},
-        resolve::Claims,
+        Expose, Listener, ListenerId, Policy, Side, governance::GuardrailFile, resolve::Claims,
     },
     source::Span,
 };
@@ -33,6 +29,8 @@ use crate::{
 /// Every rule, in ascending order of code.
 pub use rules::ALL;
 
+pub use approval::Approval;
+pub use claims::Claimed;
 pub(crate) use expectation::raise;
 
 use wrote::Wrote;
@@ -162,6 +160,8 @@ pub struct Verdict {
     pub suppressed: Vec<Suppressed>,
     /// What a guardrail has granted.
     pub approvals: Vec<Approval>,
+    /// What is claimed, by the file and by guardrails, and whether there was anything to prove.
+    pub claims: Vec<Claimed>,
     /// What could not be judged without the host.
     pub unjudged: Vec<Unjudged>,
 }
@@ -171,21 +171,14 @@ pub struct Verdict {
 pub struct Suppressed {
     /// What is wrong.
     pub finding: Diagnostic,
+    /// Where the file expects it.
+    pub span: Span,
     /// Why it is meant to be so.
     pub reason: String,
-}
-
-/// What lets an exposure pass a guardrail.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Approval {
-    /// Whose exposure.
-    pub listener: String,
-    /// The guardrail.
-    pub guardrail: String,
-    /// Its grant.
-    pub grant: String,
-    /// How many days it has left; `None` is no end.
-    pub days_left: Option<u32>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// The last day on which it is; `None` is no end.
+    pub expires: Option<Date>,
 }
 
 /// A question that only the host can answer.
@@ -222,36 +215,12 @@ pub fn check(cx: &Context<'_>) -> Verdict {
     }
     raise(&mut verdict.findings, cx.guardrails);
     expectation::settle(cx, &mut verdict);
-    verdict.approvals = approvals(cx);
+    verdict.approvals = approval::approvals(cx);
+    verdict.claims = claims::claimed(cx);
     crate::diagnostic::sort(&mut verdict.findings);
     verdict.of_guardrails.iter_mut().for_each(|findings| crate::diagnostic::sort(findings));
     verdict.unjudged.sort();
     verdict
-}
-
-/// Which grant lets what pass.
-fn approvals(cx: &Context<'_>) -> Vec<Approval> {
-    let mut approvals = Vec::new();
-    for listener in cx.policy.listeners.keys() {
-        for leave in cx.leaves.listener(listener) {
-            let Pass::Granted(grant) = leave.pass else { continue };
-            let file = &cx.guardrails[leave.guardrail];
-            let expires = file.meaning.grants.get(grant).map(|grant| &grant.value.expires);
-            let days_left = match expires.map(|expires| standing(expires, cx.today)) {
-                Some(Standing::Left(days)) => Some(days),
-                _ => None,
-            };
-            approvals.push(Approval {
-                listener: listener.to_string(),
-                guardrail: file.name().to_owned(),
-                grant: grant.to_owned(),
-                days_left,
-            });
-        }
-    }
-    approvals.sort();
-    approvals.dedup();
-    approvals
 }
 
 /// The rule of this code.
@@ -336,6 +305,12 @@ impl Finding<'_> {
     /// About this listener.
     pub fn listener(self, listener: &str) -> Self {
         self.0.listener = Some(listener.to_owned());
+        self
+    }
+
+    /// About this claim.
+    pub fn claim(self, claim: String) -> Self {
+        self.0.claim = Some(claim);
         self
     }
 

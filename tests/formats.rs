@@ -1,6 +1,7 @@
 //! Every format of `check` carries the same findings at the same places, and none of them carries
 //! more.
 
+mod accepted;
 mod hostile;
 mod outputs;
 

@@ -77,6 +77,10 @@ pub(super) struct Check {
     /// A report of earlier (`--format json`); what it has is not shown again
     #[arg(long, value_name = "REPORT")]
     pub(super) baseline: Option<PathBuf>,
+    /// Leave out of reports for programs what is expected or granted: code scanning of GitHub shows
+    /// it like what is open
+    #[arg(long)]
+    pub(super) omit_accepted: bool,
     /// The least level that makes the exit code 1
     #[arg(long, value_enum, default_value_t = FailOn::Error)]
     pub(super) fail_on: FailOn,
@@ -100,7 +104,7 @@ pub(super) enum Format {
     Github,
     /// A code quality report of GitLab
     Gitlab,
-    /// JUnit XML, a case for every listener and group of rules
+    /// JUnit XML, a case for every listener and group of rules, and for every claim
     Junit,
 }
 

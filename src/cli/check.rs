@@ -13,12 +13,16 @@ use super::{
     judge_by,
 };
 use crate::{
-    compile::{Given, fleet::compile_for},
+    compile::{
+        Given,
+        fix::{Edit, edits},
+        fleet::compile_for,
+    },
     diagnostic::{
         Code, Diagnostic, Level,
         baseline::Hidden,
         human,
-        report::{File, Input, Page, Report},
+        report::{Claim, File, Input, Page, Report},
     },
     lint,
     policy::governance::GuardrailFile,
@@ -43,8 +47,11 @@ pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Err
     let judged =
         args.files.iter().map(|path| judge_by(path, compile)).collect::<Result<Vec<_>, _>>()?;
     let rules = rules();
+    let repairs: Vec<_> =
+        judged.iter().map(|one| edits(&one.source, &one.compiled.findings, &compile)).collect();
     let of_guardrails = governed.findings(&judged.iter().collect::<Vec<_>>());
-    let mut report = report(args, &judged, &rules);
+    let mut report = report(args, &judged, &governed, &rules);
+    mark_repairs(&mut report, &repairs);
     report.files.extend(of_guardrails.iter().map(|(file, findings)| {
         let bytes = file.source.text().as_bytes();
         let input = Input::new("guardrail", file.source.path(), bytes);
@@ -61,9 +68,18 @@ pub(super) fn check(args: &args::Check, out: &mut dyn Write) -> Result<Exit, Err
     Ok(exit)
 }
 
-fn report<'a>(args: &args::Check, judged: &'a [Judged], rules: &'a [Page]) -> Report<'a> {
+fn report<'a>(
+    args: &args::Check,
+    judged: &'a [Judged],
+    governed: &'a Governed,
+    rules: &'a [Page],
+) -> Report<'a> {
     let files = judged.iter().map(|Judged { input, source, compiled }| {
-        File::new(input.clone(), source, &compiled.listeners, &compiled.findings)
+        let file = File::new(input.clone(), source, &compiled.listeners, &compiled.findings);
+        let claims = compiled.claims.iter();
+        let claims = claims.map(|claim| Claim { title: claim.title(), concerns: claim.concerns });
+        let file = file.claim(claims);
+        if args.omit_accepted { file } else { file.accept(governed.accepted(source, compiled)) }
     });
     Report {
         exit: Exit::Ok as u8,
@@ -76,6 +92,17 @@ fn report<'a>(args: &args::Check, judged: &'a [Judged], rules: &'a [Page]) -> Re
         files: files.collect(),
         others: Vec::new(),
         hidden: None,
+    }
+}
+
+/// Says of the findings that have one what their repair is.
+fn mark_repairs(report: &mut Report<'_>, repairs: &[Vec<Edit>]) {
+    for (file, repairs) in report.files.iter_mut().zip(repairs) {
+        for finding in &mut file.findings {
+            let place = (finding.diagnostic.code, finding.diagnostic.primary.span);
+            let repair = repairs.iter().find(|edit| (edit.code, edit.span) == place);
+            finding.fix = repair.map(|edit| edit.new.clone());
+        }
     }
 }
 

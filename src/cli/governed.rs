@@ -6,9 +6,14 @@ use super::{Error, Judged, args, today};
 use crate::{
     address::Date,
     compile::Compiled,
-    diagnostic::{Diagnostic, human},
+    diagnostic::{
+        Diagnostic,
+        accepted::{Acceptance, By},
+        human,
+    },
     lint::{Approval, Suppressed},
     policy::{Allow, Expiry, Policy, governance::GuardrailFile},
+    source::Source,
     supervisor::guardrails,
 };
 
@@ -27,6 +32,40 @@ impl Governed {
     /// The guardrails, if there are any.
     pub(super) fn in_force(&self) -> Option<&[GuardrailFile]> {
         Some(self.files.as_slice()).filter(|files| !files.is_empty())
+    }
+
+    /// What somebody answers for in a file: what it expects, and what is granted.
+    pub(super) fn accepted<'a>(
+        &'a self,
+        source: &'a Source,
+        compiled: &'a Compiled,
+    ) -> Vec<(&'a Diagnostic, Acceptance<'a>)> {
+        let expected = compiled.suppressed.iter().map(|one| {
+            let acceptance = Acceptance {
+                by: By::Expectation,
+                reason: Some(&one.reason),
+                owner: one.owner.as_deref(),
+                source,
+                span: one.span,
+                expires: one.expires.map(|last| last.to_string()),
+                days_left: one.expires.and_then(|last| self.today.days_until(last)),
+            };
+            (&one.finding, acceptance)
+        });
+        let granted = compiled.approvals.iter().filter_map(|one| {
+            let guardrail = self.files.iter().find(|file| file.name() == one.guardrail)?;
+            let acceptance = Acceptance {
+                by: By::Grant { guardrail: &one.guardrail, id: &one.grant },
+                reason: one.reason.as_deref(),
+                owner: one.owner.as_deref(),
+                source: &guardrail.source,
+                span: one.span,
+                expires: one.expires.map(|last| last.to_string()),
+                days_left: one.days_left,
+            };
+            Some((&one.finding, acceptance))
+        });
+        expected.chain(granted).collect()
     }
 
     /// Each guardrail with what was found in it beside all of these files, every finding once.
@@ -89,7 +128,7 @@ pub(super) fn write_lines(
             writeln!(out, "governance: {name}: {path}: {listener}: grant {grant}, {left}")?;
         }
     }
-    for Suppressed { finding, reason } in &compiled.suppressed {
+    for Suppressed { finding, reason, .. } in &compiled.suppressed {
         let (code, reason) = (finding.code, shown(reason));
         let listener = finding.listener.as_deref().unwrap_or("-");
         writeln!(out, "expected: {path}: {listener}: {code}: {reason}")?;

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::Ipv6Addr, sync::Arc};
 use super::Compiled;
 use crate::{
     config::{self, Config, Expose, Field, Form},
-    diagnostic::Diagnostic,
+    diagnostic::{Code, Diagnostic},
     exposure::{
         Exposure,
         diff::{Effect, diff},
@@ -34,11 +34,15 @@ pub struct Fixed {
     pub places: usize,
 }
 
-/// A place and what to write there.
+/// The repair of one finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Edit {
-    span: Span,
-    new: String,
+pub struct Edit {
+    /// What the finding is about.
+    pub code: Code,
+    /// Its place, all of which is replaced.
+    pub span: Span,
+    /// What to write there.
+    pub new: String,
 }
 
 /// Repairs what can be repaired; nothing where every repair would change a listener's reach or
@@ -55,7 +59,19 @@ pub fn fix(source: &Source, judge: &dyn Fn(&Source) -> Compiled) -> Option<Fixed
 }
 
 fn once(source: &Source, judge: &dyn Fn(&Source) -> Compiled) -> Option<Fixed> {
-    let before = judge(source).findings;
+    let edits = edits(source, &judge(source).findings, judge);
+    let text = applied(source.text(), &edits)?;
+    (!edits.is_empty()).then_some(Fixed { text, places: edits.len() })
+}
+
+/// The repairs of these findings of a file, in order, that fit together; see [`fix`], which makes
+/// them, and looks for more in what comes of it.
+#[must_use]
+pub fn edits(
+    source: &Source,
+    before: &[Diagnostic],
+    judge: &dyn Fn(&Source) -> Compiled,
+) -> Vec<Edit> {
     let (config, _) = config::parse(source);
     let words = config.as_ref().map(places_of_words).unwrap_or_default();
     let mut edits: Vec<_> =
@@ -63,15 +79,18 @@ fn once(source: &Source, judge: &dyn Fn(&Source) -> Compiled) -> Option<Fixed> {
     edits.sort_by_key(|edit| edit.span);
     edits.dedup_by_key(|edit| edit.span);
     if edits.is_empty() {
-        return None;
+        return edits;
     }
-    let trial = Trial { source, config: config.as_ref(), before: &before, judge };
+    let trial = Trial { source, config: config.as_ref(), before, judge };
     if trial.accepts(&edits) {
-        return trial.fixed(&edits);
+        return edits;
     }
     edits.truncate(MAX_ALONE);
     edits.retain(|edit| trial.accepts(std::slice::from_ref(edit)));
-    if !edits.is_empty() && trial.accepts(&edits) { trial.fixed(&edits) } else { None }
+    if !trial.accepts(&edits) {
+        edits.clear();
+    }
+    edits
 }
 
 /// The one other spelling of what a finding is about, if there is one.
@@ -87,7 +106,7 @@ fn edit(source: &Source, finding: &Diagnostic, words: &[Span]) -> Option<Edit> {
         }
         _ => None,
     }?;
-    Some(Edit { span, new })
+    Some(Edit { code: finding.code, span, new })
 }
 
 /// The word in quotes, which is text to every version of YAML.
@@ -200,11 +219,6 @@ impl Trial<'_> {
         let text = applied(self.source.text(), edits)?;
         Source::from_bytes(self.source.path(), text.as_bytes()).ok()
     }
-
-    fn fixed(&self, edits: &[Edit]) -> Option<Fixed> {
-        let text = applied(self.source.text(), edits)?;
-        Some(Fixed { text, places: edits.len() })
-    }
 }
 
 /// What a finding is, wherever it stands.
@@ -216,7 +230,7 @@ fn identity(finding: &Diagnostic) -> (&'static str, Option<&str>, &str) {
 fn applied(text: &str, edits: &[Edit]) -> Option<String> {
     let mut new = String::with_capacity(text.len());
     let mut from = 0;
-    for Edit { span, new: words } in edits {
+    for Edit { span, new: words, .. } in edits {
         new.push_str(text.get(from..span.start as usize)?);
         new.push_str(words);
         from = span.end as usize;

@@ -49,8 +49,8 @@ pub fn compile_for(source: &Source, given: &Given<'_>, hosts: &[Host]) -> Compil
     }
     all.unjudged.sort();
     all.unjudged.dedup();
-    all.approvals.sort();
-    all.approvals.dedup();
+    all.approvals.sort_by(|a, b| a.key().cmp(&b.key()));
+    all.approvals.dedup_by(|a, b| a.key() == b.key());
     let key = |one: &Suppressed| (one.finding.listener.clone(), one.finding.code);
     all.suppressed.sort_by_key(key);
     all.suppressed.dedup_by_key(|one| key(one));

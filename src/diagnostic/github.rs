@@ -10,7 +10,8 @@ use std::{
 };
 
 use super::{
-    Level,
+    Diagnostic, Level,
+    accepted::By,
     harmless::harmless,
     report::{File, Finding, Report},
 };
@@ -20,6 +21,9 @@ const MAX_ANNOTATIONS: usize = 10;
 
 /// The most of a summary. GitHub refuses one of more than 1 MiB, and other steps write to it too.
 const MAX_SUMMARY: usize = 512 * 1024;
+
+/// How many exceptions a summary lists; `--out json` has them all.
+const MAX_ACCEPTED: usize = 50;
 
 /// Writes the annotations. `summary` says whether a step summary is there to look into.
 ///
@@ -105,7 +109,8 @@ pub fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     writeln!(out, "### portcullis check: {errors} errors, {warnings} warnings\n")?;
     let findings = report.worst_first();
     if findings.is_empty() {
-        return writeln!(out, "Nothing to object to.\n");
+        writeln!(out, "Nothing to object to.")?;
+        return accepted(out, report);
     }
     writeln!(out, "| level | code | where | listener | finding |\n|---|---|---|---|---|")?;
     let mut room = MAX_SUMMARY;
@@ -119,6 +124,29 @@ pub fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
     }
     if shown < findings.len() {
         writeln!(out, "\n{} more are left out.", findings.len() - shown)?;
+    }
+    accepted(out, report)
+}
+
+/// Writes what somebody answers for, so that a reviewer sees who.
+fn accepted(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
+    let all: Vec<_> = report.files.iter().flat_map(|file| &file.accepted).collect();
+    if !all.is_empty() {
+        writeln!(out, "\nNot objected to, because somebody answers for it:\n")?;
+    }
+    for one in all.iter().take(MAX_ACCEPTED) {
+        let Diagnostic { code, listener, .. } = one.finding.diagnostic;
+        let listener = markdown(listener.as_deref().unwrap_or_default());
+        let (term, reason) = (one.acceptance.term(), one.acceptance.reason.unwrap_or("no reason"));
+        let by = match one.acceptance.by {
+            By::Expectation => "the file expects it".to_owned(),
+            By::Grant { guardrail, id } => format!("grant {id} of guardrail {guardrail}"),
+        };
+        let said = markdown(&format!("{by}, {term}: {reason}"));
+        writeln!(out, "- {listener}: {code} {}: {said}", report.name(*code))?;
+    }
+    if let Some(more) = all.len().checked_sub(MAX_ACCEPTED).filter(|more| *more > 0) {
+        writeln!(out, "- and {more} more")?;
     }
     writeln!(out)
 }

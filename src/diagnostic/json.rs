@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{
     Label, Level,
+    accepted::{Accepted, By},
     baseline::Hidden,
     pretty,
     report::{self, File, Report, positions},
@@ -30,6 +31,8 @@ struct Document<'a> {
     exit: u8,
     inputs: Vec<Input<'a>>,
     findings: Vec<Finding<'a>>,
+    suppressed: Vec<Suppressed<'a>>,
+    approvals: Vec<Approval<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     baseline: Option<Counts>,
     summary: Summary,
@@ -58,6 +61,55 @@ struct Finding<'a> {
     related: Vec<Related<'a>>,
     help: &'a [String],
     notes: &'a [String],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<Fix<'a>>,
+}
+
+/// A repair: all of its edits together. A `safe` one changes nobody's reach.
+#[derive(Debug, Serialize)]
+struct Fix<'a> {
+    safety: &'static str,
+    edits: [Edit<'a>; 1],
+}
+
+#[derive(Debug, Serialize)]
+struct Edit<'a> {
+    location: Location<'a>,
+    new: &'a str,
+}
+
+/// A finding that the service file expects.
+#[derive(Debug, Serialize)]
+struct Suppressed<'a> {
+    #[serde(flatten)]
+    finding: Finding<'a>,
+    expected: Exception<'a>,
+}
+
+/// What a grant lets pass, by the finding that there would be without it.
+#[derive(Debug, Serialize)]
+struct Approval<'a> {
+    code: &'static str,
+    name: &'static str,
+    fingerprint: &'a str,
+    listener: Option<&'a str>,
+    location: Location<'a>,
+    guardrail: &'a str,
+    grant: &'a str,
+    #[serde(flatten)]
+    exception: Exception<'a>,
+}
+
+/// Who answers for what is accepted, and until when: `expires` is the last day, UTC, and null is no
+/// end.
+#[derive(Debug, Serialize)]
+struct Exception<'a> {
+    reason: Option<&'a str>,
+    owner: Option<&'a str>,
+    expires: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    days_left: Option<u32>,
+    written: Location<'a>,
 }
 
 /// Lines and columns count from 1, columns in characters; the end is one past the last character.
@@ -88,10 +140,16 @@ struct Summary {
     error: usize,
     warn: usize,
     info: usize,
+    suppressed: usize,
 }
 
 fn document<'a>(report: &'a Report<'_>) -> Document<'a> {
     let findings = report.findings().map(|(file, found)| finding(report, file, found));
+    let accepted =
+        || report.files.iter().flat_map(|file| file.accepted.iter().map(move |it| (file, it)));
+    let suppressed: Vec<_> =
+        accepted().filter_map(|(file, one)| suppressed(report, file, one)).collect();
+    let approvals = accepted().filter_map(|(file, one)| approval(report, file, one));
     let files = report.files.iter().map(|file| &file.input);
     let inputs = files.chain(&report.others).map(|input| Input {
         kind: input.kind,
@@ -113,7 +171,52 @@ fn document<'a>(report: &'a Report<'_>) -> Document<'a> {
             error: report.count(Level::refuses),
             warn: report.count(|level| level == Level::Warn),
             info: report.count(|level| level == Level::Info),
+            suppressed: suppressed.len(),
         },
+        suppressed,
+        approvals: approvals.collect(),
+    }
+}
+
+fn suppressed<'a>(
+    report: &Report<'_>,
+    file: &'a File<'_>,
+    accepted: &'a Accepted<'_>,
+) -> Option<Suppressed<'a>> {
+    let By::Expectation = accepted.acceptance.by else { return None };
+    Some(Suppressed {
+        finding: finding(report, file, &accepted.finding),
+        expected: exception(accepted),
+    })
+}
+
+fn approval<'a>(
+    report: &Report<'_>,
+    file: &'a File<'_>,
+    accepted: &'a Accepted<'_>,
+) -> Option<Approval<'a>> {
+    let By::Grant { guardrail, id } = accepted.acceptance.by else { return None };
+    let diagnostic = accepted.finding.diagnostic;
+    Some(Approval {
+        code: diagnostic.code.0,
+        name: report.name(diagnostic.code),
+        fingerprint: &accepted.finding.fingerprint,
+        listener: diagnostic.listener.as_deref(),
+        location: location(file.source, diagnostic.primary.span),
+        guardrail,
+        grant: id,
+        exception: exception(accepted),
+    })
+}
+
+fn exception<'a>(accepted: &'a Accepted<'_>) -> Exception<'a> {
+    let acceptance = &accepted.acceptance;
+    Exception {
+        reason: acceptance.reason,
+        owner: acceptance.owner,
+        expires: acceptance.expires.as_deref(),
+        days_left: acceptance.days_left,
+        written: location(acceptance.source, acceptance.span),
     }
 }
 
@@ -144,7 +247,12 @@ fn finding<'a>(
         related: diagnostic.related.iter().map(related).collect(),
         help: &diagnostic.help,
         notes: &diagnostic.notes,
+        fixes: found.fix.iter().map(|new| fix(file, diagnostic.primary.span, new)).collect(),
     }
+}
+
+fn fix<'a>(file: &'a File<'_>, span: Span, new: &'a str) -> Fix<'a> {
+    Fix { safety: "safe", edits: [Edit { location: location(file.source, span), new }] }
 }
 
 fn location(source: &Source, span: Span) -> Location<'_> {
@@ -223,8 +331,10 @@ mod tests {
                 "help": ["remove one of the two"],
                 "notes": ["a note"],
             }],
+            "suppressed": [],
+            "approvals": [],
             "baseline": { "hidden": 2, "forbidden": 1, "gone": 0 },
-            "summary": { "error": 1, "warn": 0, "info": 0 },
+            "summary": { "error": 1, "warn": 0, "info": 0, "suppressed": 0 },
         });
         let mut out = Vec::new();
         write(&mut out, &report).unwrap();

@@ -1,10 +1,11 @@
 //! What a check has to say, ready for any of the formats: every file, what was found in it, and the
 //! rules.
 
-use std::cmp::Reverse;
+use std::{cmp::Reverse, collections::BTreeSet};
 
 use super::{
     Code, Diagnostic, Label, Level,
+    accepted::{Acceptance, Accepted},
     baseline::Hidden,
     fingerprint::{Fingerprints, sha256},
     harmless::harmless,
@@ -58,6 +59,19 @@ pub struct File<'a> {
     pub listeners: &'a [String],
     /// What is wrong with it, by position.
     pub findings: Vec<Finding<'a>>,
+    /// What somebody answers for.
+    pub accepted: Vec<Accepted<'a>>,
+    /// What is claimed of it.
+    pub claims: Vec<Claim>,
+}
+
+/// A claim of who reaches what.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// What it is called; a finding about it has the same in [`Diagnostic::claim`].
+    pub title: String,
+    /// Whether the file has something that it speaks of.
+    pub concerns: bool,
 }
 
 impl<'a> File<'a> {
@@ -70,21 +84,54 @@ impl<'a> File<'a> {
         findings: &'a [Diagnostic],
     ) -> Self {
         let mut prints = Fingerprints::default();
-        let findings = findings.iter().map(|diagnostic| Finding {
-            fingerprint: prints.take(source, diagnostic),
-            diagnostic,
-            start: source.position(diagnostic.primary.span.start as usize),
-            end: source.position(diagnostic.primary.span.end as usize),
-        });
-        Self { findings: findings.collect(), input, source, listeners }
+        let findings =
+            findings.iter().map(|diagnostic| Finding::new(source, diagnostic, &mut prints));
+        let findings = findings.collect();
+        let (accepted, claims) = (Vec::new(), Vec::new());
+        Self { findings, input, source, listeners, accepted, claims }
     }
 
-    /// The path as a repository knows it: without `./` before it.
+    /// With what somebody answers for. Each has the fingerprint that it would have as a finding.
+    #[must_use]
+    pub fn accept(
+        mut self,
+        accepted: impl IntoIterator<Item = (&'a Diagnostic, Acceptance<'a>)>,
+    ) -> Self {
+        let mut prints = Fingerprints::default();
+        let accepted = accepted.into_iter().map(|(diagnostic, acceptance)| Accepted {
+            finding: Finding::new(self.source, diagnostic, &mut prints),
+            acceptance,
+        });
+        self.accepted = accepted.collect();
+        self
+    }
+
+    /// With what is claimed of it.
+    #[must_use]
+    pub fn claim(mut self, claims: impl IntoIterator<Item = Claim>) -> Self {
+        self.claims = claims.into_iter().collect();
+        self
+    }
+
+    /// What is accepted and not found all the same, as what one guardrail grants and another does
+    /// not.
+    pub fn only_accepted(&self) -> impl Iterator<Item = &Accepted<'a>> {
+        let found: BTreeSet<_> =
+            self.findings.iter().map(|finding| finding.fingerprint.as_str()).collect();
+        self.accepted.iter().filter(move |one| !found.contains(one.finding.fingerprint.as_str()))
+    }
+
+    /// The path as a repository knows it.
     #[must_use]
     pub fn path(&self) -> &str {
-        let path = self.source.path();
-        path.strip_prefix("./").unwrap_or(path)
+        in_repository(self.source)
     }
+}
+
+/// The path of a file as a repository knows it: without `./` before it.
+pub(super) fn in_repository(source: &Source) -> &str {
+    let path = source.path();
+    path.strip_prefix("./").unwrap_or(path)
 }
 
 /// A finding in its file.
@@ -98,9 +145,18 @@ pub struct Finding<'a> {
     pub start: Position,
     /// One past the last character of its place.
     pub end: Position,
+    /// What to write at its place instead, where that has exactly one spelling and changes nobody's
+    /// reach.
+    pub fix: Option<String>,
 }
 
-impl Finding<'_> {
+impl<'a> Finding<'a> {
+    fn new(source: &Source, diagnostic: &'a Diagnostic, prints: &mut Fingerprints) -> Self {
+        let (start, end) = positions(source, diagnostic.primary.span);
+        let fingerprint = prints.take(source, diagnostic);
+        Self { diagnostic, fingerprint, start, end, fix: None }
+    }
+
     /// All its words, a line each, none of which a terminal would act on: the message, the words
     /// beside the place, notes, cures.
     #[must_use]

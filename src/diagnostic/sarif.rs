@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{
     Label, Level,
+    accepted::{Acceptance, By},
     harmless::harmless,
     pretty,
     report::{File, Finding, Page, Report, positions},
@@ -123,6 +124,54 @@ struct Outcome {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     related_locations: Vec<Location>,
     partial_fingerprints: BTreeMap<&'static str, String>,
+    /// Absent where there are none at all; else an empty list says that nobody has (§3.27.23).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressions: Option<Vec<Suppression>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fixes: Vec<Fix>,
+}
+
+#[derive(Serialize)]
+struct Suppression {
+    kind: &'static str,
+    status: &'static str,
+    justification: String,
+    location: Location,
+    properties: Exception,
+}
+
+/// Who answers for it, and until when.
+#[derive(Serialize)]
+struct Exception {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guardrail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    grant: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Fix {
+    description: Message,
+    artifact_changes: [Change; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    artifact_location: Uri,
+    replacements: [Replacement; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Replacement {
+    deleted_region: Region,
+    inserted_content: Message,
 }
 
 #[derive(Serialize)]
@@ -160,8 +209,13 @@ struct Region {
 }
 
 fn log(report: &Report<'_>) -> Log {
-    let mut findings = report.worst_first();
+    let open = report.worst_first().into_iter().map(|(file, found)| (file, found, None));
+    let accepted = report.files.iter().flat_map(|file| {
+        file.only_accepted().map(move |one| (file, &one.finding, Some(&one.acceptance)))
+    });
+    let mut findings: Vec<_> = open.chain(accepted).collect();
     let left_out = findings.len().saturating_sub(MAX_RESULTS);
+    let has_accepted = report.files.iter().any(|file| !file.accepted.is_empty());
     findings.truncate(MAX_RESULTS);
     let notification = (left_out > 0).then(|| Notification {
         level: "warning",
@@ -170,6 +224,10 @@ fn log(report: &Report<'_>) -> Log {
     let artifacts = report.files.iter().map(|file| Artifact {
         location: uri(file.path()),
         hashes: BTreeMap::from([("sha-256", file.input.sha256.clone())]),
+    });
+    let results = findings.into_iter().map(|(file, found, acceptance)| Outcome {
+        suppressions: has_accepted.then(|| acceptance.map(suppression).into_iter().collect()),
+        ..outcome(report, file, found)
     });
     let run = Run {
         tool: Tool {
@@ -185,7 +243,7 @@ fn log(report: &Report<'_>) -> Log {
             tool_execution_notifications: notification.into_iter().collect(),
         }],
         artifacts: artifacts.collect(),
-        results: findings.into_iter().map(|(file, found)| outcome(report, file, found)).collect(),
+        results: results.collect(),
         column_kind: "unicodeCodePoints",
     };
     let schema = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -221,18 +279,70 @@ fn outcome(report: &Report<'_>, file: &File<'_>, found: &Finding<'_>) -> Outcome
         locations: [location(file, found.start, found.end, None)],
         related_locations: related.collect(),
         partial_fingerprints: BTreeMap::from([(FINGERPRINT, found.fingerprint.clone())]),
+        suppressions: None,
+        fixes: found.fix.iter().map(|new| fix(file, found, new)).collect(),
+    }
+}
+
+/// The service file's own word is in the source that was looked at; a grant is another's, in a file
+/// beside it.
+fn suppression(acceptance: &Acceptance<'_>) -> Suppression {
+    let (kind, guardrail, grant) = match acceptance.by {
+        By::Expectation => ("inSource", None, None),
+        By::Grant { guardrail, id } => ("external", Some(plain(guardrail)), Some(plain(id))),
+    };
+    let (start, end) = acceptance.place();
+    let said = match acceptance.by {
+        By::Expectation => "expected".to_owned(),
+        By::Grant { guardrail, id } => format!("grant {id} of guardrail {guardrail}"),
+    };
+    let reason = acceptance.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+    Suppression {
+        kind,
+        status: "accepted",
+        justification: plain(&format!("{said}, {}{reason}", acceptance.term())),
+        location: Location {
+            physical_location: Physical {
+                artifact_location: uri(acceptance.path()),
+                region: region(start, end),
+            },
+            message: None,
+        },
+        properties: Exception {
+            owner: acceptance.owner.map(plain),
+            expires: acceptance.expires.clone(),
+            guardrail,
+            grant,
+        },
+    }
+}
+
+fn fix(file: &File<'_>, found: &Finding<'_>, new: &str) -> Fix {
+    Fix {
+        description: Message { text: plain(&format!("write `{new}`")) },
+        artifact_changes: [Change {
+            artifact_location: uri(file.path()),
+            replacements: [Replacement {
+                deleted_region: region(found.start, found.end),
+                inserted_content: Message { text: new.to_owned() },
+            }],
+        }],
     }
 }
 
 fn location(file: &File<'_>, start: Position, end: Position, message: Option<Message>) -> Location {
-    let region = Region {
+    let artifact_location = uri(file.path());
+    let physical_location = Physical { artifact_location, region: region(start, end) };
+    Location { physical_location, message }
+}
+
+fn region(start: Position, end: Position) -> Region {
+    Region {
         start_line: start.line,
         start_column: start.column,
         end_line: end.line,
         end_column: end.column,
-    };
-    let physical_location = Physical { artifact_location: uri(file.path()), region };
-    Location { physical_location, message }
+    }
 }
 
 fn level(level: Level) -> &'static str {

@@ -43,7 +43,49 @@ pub(super) fn decided<'a>(cx: &Context<'a>) -> Vec<Decided<'a>> {
     all
 }
 
+/// A claim, by what it is called in every output.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claimed {
+    /// The guardrail that claims it; none is the file itself.
+    pub guardrail: Option<String>,
+    /// What is claimed, in words.
+    pub name: String,
+    /// Whether the file has something that it speaks of: of what is not there, it says nothing.
+    pub concerns: bool,
+}
+
+impl Claimed {
+    /// What it is called.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match &self.guardrail {
+            None => format!("test \"{}\"", self.name),
+            Some(guardrail) => format!("test \"{}\" of guardrail `{guardrail}`", self.name),
+        }
+    }
+}
+
+/// Every claim there is.
+pub(super) fn claimed(cx: &Context<'_>) -> Vec<Claimed> {
+    let mut all: Vec<_> = decided(cx).iter().map(|decided| decided.claimed(cx)).collect();
+    all.sort();
+    all
+}
+
 impl Decided<'_> {
+    fn claimed(&self, cx: &Context<'_>) -> Claimed {
+        Claimed {
+            guardrail: self.guardrail.map(|at| cx.guardrails[at].name().to_owned()),
+            name: self.claim.name.clone(),
+            concerns: self.proof != Proof::NoTarget,
+        }
+    }
+
+    /// What it is called.
+    pub(super) fn title(&self, cx: &Context<'_>) -> String {
+        self.claimed(cx).title()
+    }
+
     /// Starts a finding: about a claim of the file at the claim, about one of a guardrail at the
     /// listener, for that is what its owner can change.
     pub(super) fn report<'r>(
@@ -54,22 +96,14 @@ impl Decided<'_> {
         place: Span,
         what: &str,
     ) -> Finding<'r> {
-        let name = &self.claim.name;
-        match self.guardrail {
-            None => report
-                .at(listener, self.span, format!("test \"{name}\" {what}"))
-                .related(place, format!("`{listener}` decides it here")),
-            Some(at) => {
-                let guardrail = cx.guardrails[at].name();
-                report
-                    .at(
-                        listener,
-                        place,
-                        format!("test \"{name}\" of guardrail `{guardrail}` {what}"),
-                    )
-                    .label(format!("`{listener}` decides it here"))
-            }
-        }
+        let title = self.title(cx);
+        let message = format!("{title} {what}");
+        let decides = format!("`{listener}` decides it here");
+        let finding = match self.guardrail {
+            None => report.at(listener, self.span, message).related(place, decides),
+            Some(_) => report.at(listener, place, message).label(decides),
+        };
+        finding.claim(title)
     }
 }
 

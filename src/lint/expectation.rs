@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Check, Context, Group, Report, Suppressed, Verdict, exception::Expected, rule, rules};
+use super::{
+    Check, Context, Group, Report, Suppressed, Verdict, approval::last_day, exception::Expected,
+    rule, rules,
+};
 use crate::{
     diagnostic::{Diagnostic, Level},
     policy::governance::{GuardrailFile, standing},
@@ -49,10 +52,13 @@ pub(super) fn settle(cx: &Context<'_>, verdict: &mut Verdict) {
             let why = format!("{} finds nothing about this listener", rule.name);
             report(verdict, expected, &why, "remove it");
         }
-        let reason = &expected.meaning.reason;
-        let set_aside =
-            meant.into_iter().map(|finding| Suppressed { finding, reason: reason.clone() });
-        verdict.suppressed.extend(set_aside);
+        verdict.suppressed.extend(meant.into_iter().map(|finding| Suppressed {
+            finding,
+            span: expected.span,
+            reason: expected.meaning.reason.clone(),
+            owner: expected.meaning.owner.clone(),
+            expires: last_day(&expected.meaning.expires),
+        }));
     }
 }
 

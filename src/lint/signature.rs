@@ -32,6 +32,17 @@ enum Unsigned {
     Lapsed(Standing),
 }
 
+/// What a listener does that exposes something of this scope, as the finding about it says.
+pub(super) fn exposes(scope: Scope, listener: &ListenerId) -> String {
+    match scope {
+        Scope::Any => format!("`{listener}` listens on every address this host has or will have"),
+        Scope::Public => format!("`{listener}` is reachable from the internet"),
+        Scope::Unix | Scope::Loopback | Scope::Link | Scope::Private | Scope::Shared => {
+            format!("`{listener}` exposes what a guardrail does not let it")
+        }
+    }
+}
+
 impl Objection<'_> {
     /// The family of what a guardrail refuses.
     pub(super) fn family(&self) -> Option<Family> {

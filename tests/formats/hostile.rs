@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use portcullis::{
     diagnostic::{
-        Code, Diagnostic, Level, github, gitlab, human, json, junit,
-        report::{File, Input, Page, Report},
+        Code, Diagnostic, Level,
+        accepted::{Acceptance, By},
+        github, gitlab, human, json, junit,
+        report::{Claim, File, Input, Page, Report},
         sarif,
     },
     source::{Source, Span},
@@ -74,6 +76,32 @@ fn finding() -> impl Strategy<Value = Diagnostic> {
 
 /// A text of a few lines.
 const TEXT: &[u8] = b"web: 1\ndb: 2\n\nadmin: 3\n";
+/// The file with each of its findings accepted, claimed and repaired as well.
+fn file<'a>(file: File<'a>, source: &'a Source, findings: &'a [Diagnostic]) -> File<'a> {
+    let accepted = findings.iter().enumerate().map(|(at, finding)| {
+        let (guardrail, id) = (finding.message.as_str(), finding.primary.text.as_str());
+        let acceptance = Acceptance {
+            by: if at % 2 == 0 { By::Expectation } else { By::Grant { guardrail, id } },
+            reason: Some(&finding.notes[0]),
+            owner: Some(&finding.help[0]),
+            source,
+            span: Span::new(2..4),
+            expires: Some("2026-12-31".to_owned()),
+            days_left: None,
+        };
+        (finding, acceptance)
+    });
+    let claims = findings.iter().map(|one| Claim { title: one.help[0].clone(), concerns: false });
+    let mut file = file.accept(accepted).claim(claims);
+    for (finding, new) in file.findings.iter_mut().zip(findings) {
+        finding.fix = Some(new.message.clone());
+    }
+    // One finding under two names is the fingerprint's affair; here each is to be written.
+    for (at, one) in file.accepted.iter_mut().enumerate() {
+        one.finding.fingerprint = format!("accepted {at}");
+    }
+    file
+}
 
 /// The output of every format, and of the step's summary.
 fn written(path: &str, findings: &[Diagnostic]) -> Vec<(&'static str, String)> {
@@ -84,7 +112,7 @@ fn written(path: &str, findings: &[Diagnostic]) -> Vec<(&'static str, String)> {
         exit: 1,
         fail_on: Level::Error,
         rules: &RULES,
-        files: vec![File::new(input, &source, &listeners, findings)],
+        files: vec![file(File::new(input, &source, &listeners, findings), &source, findings)],
         others: Vec::new(),
         hidden: None,
     };
@@ -137,13 +165,14 @@ proptest! {
                     let document: Value = serde_json::from_str(&out).unwrap();
                     assert_is_sarif(&document);
                     for result in document["runs"][0]["results"].as_array().unwrap() {
-                        let words = [&result["message"], &result["relatedLocations"][0]["message"]];
+                        let words = [&result["message"], &result["relatedLocations"][0]["message"],
+                            &result["suppressions"], &result["fixes"][0]["description"]];
                         prop_assert!(words.iter().all(|it| !it.to_string().contains("](")));
                     }
                 }
                 "junit" => {
                     let tags = ["?xml ", "testsuite", "/testsuite", "testcase ", "/testcase>",
-                        "failure ", "/failure>", "system-out>", "/system-out>"];
+                        "failure ", "/failure>", "skipped ", "system-out>", "/system-out>"];
                     for after in out.split('<').skip(1) {
                         prop_assert!(tags.iter().any(|tag| after.starts_with(tag)), "{out}");
                     }
@@ -152,6 +181,8 @@ proptest! {
                 "summary" => {
                     let rows = out.lines().filter(|line| line.starts_with("| ")).count();
                     prop_assert_eq!(rows, findings.len() + 1, "{}", out);
+                    let bullets = out.lines().filter(|line| line.starts_with("- ")).count();
+                    prop_assert_eq!(bullets, findings.len(), "{}", out);
                     prop_assert!(!out.contains("](") && !out.contains("<script"), "{out}");
                 }
                 _ => {

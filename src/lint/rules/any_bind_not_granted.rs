@@ -24,8 +24,7 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         let Some(open) = accepts.find(is_open) else { continue };
         let objection = signature::objection(cx, listener, true, &[Scope::Any]);
         let Some(objection) = objection else { continue };
-        let message =
-            format!("`{}` listens on every address this host has or will have", listener.id);
+        let message = signature::exposes(Scope::Any, &listener.id);
         let finding = report.at(&listener.id, cx.wrote(&listener.id).side(open.family()), message);
         signature::explain(finding, cx, &listener.id, &objection)
             .note("an address that the host is given later is served at once");

@@ -26,7 +26,7 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         let wrote = cx.wrote(&listener.id);
         if let Some(objection) = signature::objection(cx, listener, false, &NARROW) {
             let span = objection.family().map_or_else(|| wrote.expose(), |one| wrote.side(one));
-            let message = format!("`{}` exposes what a guardrail does not let it", listener.id);
+            let message = signature::exposes(Scope::Private, &listener.id);
             let finding = report.at(&listener.id, span, message);
             signature::explain(finding, cx, &listener.id, &objection);
         }

@@ -27,7 +27,7 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         let family = public.map(Accept::family).or_else(|| objection.family());
         let wrote = cx.wrote(&listener.id);
         let span = family.map_or_else(|| wrote.expose(), |family| wrote.side(family));
-        let message = format!("`{}` is reachable from the internet", listener.id);
+        let message = signature::exposes(Scope::Public, &listener.id);
         signature::explain(report.at(&listener.id, span, message), cx, &listener.id, &objection);
     }
 }

@@ -22,7 +22,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     for decided in claims::decided(cx) {
         if decided.proof == Proof::NoGroup {
-            no_group(&decided, report);
+            no_group(cx, &decided, report);
             continue;
         }
         let Proof::Unknown(listener) = &decided.proof else { continue };
@@ -37,12 +37,13 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
 }
 
 /// A name that no group has would hold of every file.
-fn no_group(decided: &Decided<'_>, report: &mut Report<'_>) {
+fn no_group(cx: &Context<'_>, decided: &Decided<'_>, report: &mut Report<'_>) {
     let message = format!("test \"{}\" speaks of a group that there is not", decided.claim.name);
     let finding = match decided.guardrail {
         None => report.of_file(decided.span, message),
         Some(at) => report.of_guardrail(at, decided.span, message),
     };
     let known: Vec<_> = groups().into_iter().collect();
-    finding.help(format!("write one of `{}`", known.join("`, `")));
+    let help = format!("write one of `{}`", known.join("`, `"));
+    finding.help(help).claim(decided.title(cx));
 }

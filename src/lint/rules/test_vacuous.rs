@@ -29,6 +29,6 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
             None => report.of_file(decided.span, message),
             Some(at) => report.of_guardrail(at, decided.span, message),
         };
-        finding.label(why).help(help);
+        finding.label(why).help(help).claim(decided.title(cx));
     }
 }
