@@ -138,7 +138,7 @@ pub fn main() -> ExitCode {
         args::Command::Plan(args) => plan::plan(&args, &mut out),
         args::Command::Explain(args) => explain::explain(&args, &mut out),
         args::Command::Facts => facts::facts(&mut out),
-        args::Command::Schema => schema::schema(&mut out),
+        args::Command::Schema(args) => schema::schema(&args, &mut out),
         args::Command::Run(args) => {
             drop(out);
             run::run(args)

@@ -1,5 +1,7 @@
 //! The JSON Schema that editors use: it is the program's, and every example follows it.
 
+mod guardrail;
+
 use std::{fs, path::PathBuf, sync::LazyLock};
 
 use serde_json::Value;

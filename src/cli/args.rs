@@ -31,7 +31,7 @@ pub(super) enum Command {
     /// Print this host's addresses and settings, for `check --facts` elsewhere
     Facts,
     /// Print the JSON Schema of the service file, for editors
-    Schema,
+    Schema(Schema),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -239,6 +239,13 @@ pub(super) struct Governed {
 
 fn day(text: &str) -> Result<Date, &'static str> {
     Date::read(text).ok_or("a day is written YYYY-MM-DD")
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Schema {
+    /// That of the guardrail file instead
+    #[arg(long)]
+    pub(super) guardrails: bool,
 }
 
 #[derive(Debug, ClapArgs)]

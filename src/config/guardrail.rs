@@ -1,5 +1,6 @@
 //! What was written in a guardrail file: the limits that another owner sets on service files.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Claim, Each, Field, PortRange, Spanned, TextOrList, decode};
@@ -12,7 +13,7 @@ pub fn parse(source: &Source) -> (Option<Guardrail>, Vec<Diagnostic>) {
 }
 
 /// A guardrail file.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guardrail {
     /// Language version.
@@ -38,7 +39,7 @@ pub struct Guardrail {
 }
 
 /// A block whose addresses are of a class of their own.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Zone {
     /// The block.
@@ -50,7 +51,7 @@ pub struct Zone {
 }
 
 /// Levels of findings, by code.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Lints {
     /// Refused, and no service file can expect them away.
@@ -62,7 +63,7 @@ pub struct Lints {
 }
 
 /// What is granted, and what a grant must say.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exceptions {
     /// The keys that grants and the `allow` of listeners must have.
@@ -78,7 +79,7 @@ pub struct Exceptions {
 }
 
 /// Leave for one listener of one service to expose what is in a box.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Grant {
     /// By what an `allow` names it.
@@ -104,7 +105,7 @@ pub struct Grant {
 }
 
 /// A box: every flow that has one of each of these.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bounds {
     /// What is exposed.
@@ -122,7 +123,7 @@ pub struct Bounds {
 }
 
 /// What service files may expect away.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Suppressions {
     /// Whether anything.

@@ -1,6 +1,10 @@
 //! The JSON Schema of the service file, from the types that read it: for editors, which complete
 //! and check while one types. `check` knows more.
 
+mod guardrail;
+
+pub use guardrail::guardrail_file;
+
 use std::borrow::Cow;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema, transform::RecursiveTransform};
@@ -23,9 +27,15 @@ const RATE: &str = "^[1-9][0-9]{0,6}/(s|m|h)$";
 /// Names as [`Name`](super::Name) reads them.
 const NAME: &str = "^[a-z0-9][a-z0-9_-]{0,62}$";
 
+/// Keys by the type that has them.
+type Keys = &'static [(&'static str, &'static [&'static str])];
+
+/// What a claim may say; a word of each.
+const OUTCOMES: &[&str] = &["served", "unreachable", "invisible"];
+
 /// The keys that nothing stands in for, by the type that has them. A derive cannot know them:
 /// whether a key is missing is found by meaning.
-const REQUIRED: [(&str, &[&str]); 10] = [
+const REQUIRED: Keys = &[
     ("Config", &["portcullis", "listeners"]),
     ("Upstream", &["backends"]),
     ("Listener", &["expose"]),
@@ -44,15 +54,7 @@ const REQUIRED: [(&str, &[&str]); 10] = [
 /// Never on input; it has none.
 #[must_use]
 pub fn service_file() -> Value {
-    let mut schema = SchemaGenerator::default().into_root_schema_for::<Config>();
-    schemars::transform::Transform::transform(
-        &mut RecursiveTransform(name_what_does_not_work),
-        &mut schema,
-    );
-    schema.insert("title".to_owned(), json!("portcullis service file"));
-    for (of, keys) in REQUIRED {
-        definition(&mut schema, of).insert("required".to_owned(), json!(keys));
-    }
+    let mut schema = of_type::<Config>(REQUIRED);
     for (of, choice) in
         [("Upstream", &words::BALANCE), ("Listener", &words::PROTOCOL), ("Listener", &words::SERVE)]
     {
@@ -65,13 +67,42 @@ pub fn service_file() -> Value {
     ] {
         property(&mut schema, of, key, all, &[]);
     }
+    claims(&mut schema);
+    titled(schema, "portcullis service file")
+}
+
+/// The schema of a type, in which these keys are required.
+fn of_type<T: JsonSchema>(required: Keys) -> Schema {
+    let mut schema = SchemaGenerator::default().into_root_schema_for::<T>();
+    schemars::transform::Transform::transform(
+        &mut RecursiveTransform(name_what_does_not_work),
+        &mut schema,
+    );
+    for (of, keys) in required {
+        definition(&mut schema, of).insert("required".to_owned(), json!(keys));
+    }
+    schema
+}
+
+/// The words of claims, and their one far end.
+fn claims(schema: &mut Schema) {
+    property(schema, "Claim", "expect", OUTCOMES, &[]);
+    let end = definition(schema, "Destination");
+    end.insert("minProperties".to_owned(), json!(1));
+    end.insert("maxProperties".to_owned(), json!(1));
+}
+
+/// The finished schema, under a title for people.
+fn titled(mut schema: Schema, title: &str) -> Value {
+    schema.insert("title".to_owned(), json!(title));
     schema.to_value()
 }
 
-/// The definition of a type: the schema itself for the file, else one of its parts.
+/// The definition of a type: the schema itself for the file, which is called by its type until it
+/// is finished, else one of its parts.
 fn definition<'a>(schema: &'a mut Schema, of: &str) -> &'a mut Map<String, Value> {
     let schema = schema.ensure_object();
-    if of == "Config" {
+    if schema.get("title").is_some_and(|title| title == of) {
         return schema;
     }
     schema
