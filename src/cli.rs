@@ -44,6 +44,18 @@ pub(crate) enum Exit {
     CannotJudge = 3,
     /// The file was accepted, and then the start failed.
     Failed = 4,
+    /// `diff --detailed-exitcode`: something changes, and nothing of it needs an approval.
+    Approved = 10,
+    /// The same, of what nobody has approved: more flows.
+    Widening = 11,
+    /// More flows here, fewer there.
+    Mixed = 12,
+    /// Another backend, or a control that holds less.
+    Loosening = 13,
+    /// It depends on the host.
+    Unknown = 14,
+    /// Nothing but who may approve what.
+    Governance = 15,
 }
 
 /// Why a command gave up.

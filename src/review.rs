@@ -106,8 +106,28 @@ impl<'a> Review<'a> {
     /// Whether it needs nobody's approval.
     #[must_use]
     pub fn passes(&self) -> bool {
-        let passes = |change: &Change| change.effect.passes() || self.is_granted(change);
-        self.diff.changes.iter().all(passes) && !self.governance.iter().any(|notice| notice.loosens)
+        self.unapproved().is_none() && !self.loosens_governance()
+    }
+
+    /// The worst that a listener does and nobody has granted.
+    #[must_use]
+    pub fn unapproved(&self) -> Option<Effect> {
+        let passes = |change: &&Change| change.effect.passes() || self.is_granted(change);
+        let refused = self.diff.changes.iter().filter(|change| !passes(change));
+        refused.map(|change| change.effect).max()
+    }
+
+    /// Whether more can be approved than before, or by fewer.
+    #[must_use]
+    pub fn loosens_governance(&self) -> bool {
+        self.governance.iter().any(|notice| notice.loosens)
+    }
+
+    /// Whether the files mean different things.
+    #[must_use]
+    pub fn changes_something(&self) -> bool {
+        let is_change = |change: &Change| change.effect != Effect::Neutral;
+        self.diff.changes.iter().any(is_change) || !self.governance.is_empty()
     }
 
     /// `1 widening, 2 narrowing`, the worst first.

@@ -64,6 +64,44 @@ fn exit_codes_do_not_depend_on_the_form() {
 }
 
 #[test]
+fn the_detailed_exit_code_says_what_kind_of_change_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let old = fs::read_to_string("tests/review/main.yaml").unwrap();
+    let code = |new: &str, more: &[&str]| {
+        fs::write(at("old.yaml"), &old).unwrap();
+        fs::write(at("new.yaml"), new).unwrap();
+        let arguments = [&["diff", "--detailed-exitcode", "old.yaml", "new.yaml"], more].concat();
+        beside(folder.path(), &arguments).code
+    };
+    let but = |from: &str, to: &str| {
+        assert!(old.contains(from), "{from}: {old}");
+        old.replacen(from, to, 1)
+    };
+    assert_eq!(code(&old, &[]), Some(0));
+    assert_eq!(code(&format!("# a remark\n{old}"), &[]), Some(0));
+    assert_eq!(
+        code(&but("clients: { allow: [app_subnet] }", "clients: { allow: [10.20.1.0/24] }"), &[]),
+        Some(10)
+    );
+    assert_eq!(code(&but("    clients: { allow: [app_subnet] }\n", ""), &[]), Some(11));
+    assert_eq!(code(&but("port: 5432", "port: 5433"), &[]), Some(12));
+    assert_eq!(code(&but("10.20.9.9:5432", "10.20.9.99:5432"), &[]), Some(13));
+    let expected = "expect: [{ code: PC0602, listener: db, reason: it is meant to be }]\n";
+    assert_eq!(code(&format!("{old}\n{expected}"), &[]), Some(15));
+    assert_eq!(code("portcullis: [\n", &[]), Some(3));
+    assert_eq!(code(&old, &["--exit-zero"]), Some(2));
+    let json = beside(
+        folder.path(),
+        &["diff", "--detailed-exitcode", "--format", "json", "old.yaml", "new.yaml"],
+    );
+    assert_eq!(
+        serde_json::from_str::<serde_json::Value>(&json.out).unwrap()["exit"],
+        json.code.unwrap()
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_judged_is_named() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("good.yaml"), fs::read("tests/review/main.yaml").unwrap())

@@ -156,6 +156,11 @@ pub(super) struct Diff {
     /// End with 0 where the change would make it 1
     #[arg(long)]
     pub(super) exit_zero: bool,
+    /// End with 0 for no change and 10 for one that needs no approval, else, the worst first, with
+    /// 11 for widening, 12 for mixed, 13 for retarget or weakening, 14 for unknown, 15 for
+    /// governance only
+    #[arg(long, conflicts_with = "exit_zero")]
+    pub(super) detailed_exitcode: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

@@ -11,6 +11,7 @@ use super::{Error, Exit, args, governed::Governed, read};
 use crate::{
     compile::{self, Reading},
     diagnostic::{Diagnostic, human},
+    exposure::diff::Effect,
     policy::governance::GuardrailFile,
     review::{self, Review, Version, json, markdown},
     source::{MAX_BYTES, Source},
@@ -34,7 +35,13 @@ pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error
     let sides = Sides { old: before.as_deref(), new: governed.in_force() };
     let Some((old, new)) = pair.versions(sides)? else { return Ok(Exit::CannotJudge) };
     let review = Review::of(old, new, args.assume.into(), governed.today);
-    let exit = if review.passes() || args.exit_zero { Exit::Ok } else { Exit::Findings };
+    let exit = if args.detailed_exitcode {
+        detailed(&review)
+    } else if review.passes() || args.exit_zero {
+        Exit::Ok
+    } else {
+        Exit::Findings
+    };
     match args.format {
         args::DiffFormat::Text => write!(out, "{}", review::text::render(&review))?,
         args::DiffFormat::Markdown => write!(out, "{}", markdown::render(&review))?,
@@ -45,6 +52,23 @@ pub(super) fn diff(args: &args::Diff, out: &mut dyn Write) -> Result<Exit, Error
         }
     }
     Ok(exit)
+}
+
+/// What kind of change it is, for scripts.
+fn detailed(review: &Review<'_>) -> Exit {
+    match review.unapproved() {
+        Some(Effect::Widening) => Exit::Widening,
+        Some(Effect::Mixed) => Exit::Mixed,
+        Some(Effect::Unknown) => Exit::Unknown,
+        Some(Effect::Retarget | Effect::Weakening) => Exit::Loosening,
+        Some(Effect::Narrowing | Effect::Neutral) | None if review.loosens_governance() => {
+            Exit::Governance
+        }
+        Some(Effect::Narrowing | Effect::Neutral) | None if review.changes_something() => {
+            Exit::Approved
+        }
+        Some(Effect::Narrowing | Effect::Neutral) | None => Exit::Ok,
+    }
 }
 
 /// Two files that are held against one another, read as far as they can be.
