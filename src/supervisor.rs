@@ -33,7 +33,7 @@ use crate::{
     telemetry::{Generation, access},
 };
 
-use self::{load::Content, sockets::Sockets};
+use self::{follow::Following, load::Content, sockets::Sockets};
 
 /// Dead sockets that may wait to be reported; one a listener and worker at the most.
 const INCIDENTS: usize = 64;
@@ -141,9 +141,10 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
         // Signals count from here on: one that comes during the start is answered after it.
         let signals = follow::Signals::new().map_err(set_up("listen for signals"))?;
         // And so does a change of the file after it has been read.
-        let watch = watch::Watch::new(&options.file).map_err(set_up("find the file"))?;
-        let (supervisor, content) = Supervisor::start(options, announce).await?;
-        supervisor.follow(signals, watch, &content).await;
+        let watch = watch::Watch::new(&options.file, &options.guardrails);
+        let watch = watch.map_err(set_up("find the file"))?;
+        let (supervisor, following) = Supervisor::start(options, announce).await?;
+        supervisor.follow(signals, watch, following).await;
         Ok(())
     })
 }
@@ -182,11 +183,13 @@ impl<'a> Supervisor<'a> {
     async fn start(
         options: &'a Options,
         announce: &'a mut Announce<'a>,
-    ) -> Result<(Self, Content), Failure> {
+    ) -> Result<(Self, Following), Failure> {
         let content = load::once(&options.file)
             .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
         let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
+        let stamps = guardrails::stamps(&options.guardrails);
         let guardrails = guardrails::load_to_run(&options.guardrails)?;
+        let following = Following::new(&content, &guardrails, stamps);
         let judgement = Judgement::of(options, &content, facts, guardrails, None);
         judgement.say(announce);
         let Accepted { facts, policy, plan } = judgement.accepted.ok_or(Failure::Refused)?;
@@ -221,7 +224,7 @@ impl<'a> Supervisor<'a> {
         };
         supervisor.apply(policy, plan).await.map_err(|refusal| supervisor.failure(refusal))?;
         (supervisor.announce)(&Event::Serving(supervisor.generation));
-        Ok((supervisor, content))
+        Ok((supervisor, following))
     }
 }
 

@@ -4,5 +4,6 @@
 mod change;
 mod load;
 mod refusal;
+mod second_look;
 mod sessions;
 mod sockets;

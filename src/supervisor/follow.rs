@@ -11,13 +11,14 @@ use tracing::{error, warn};
 use super::{
     Event, Judgement, Supervisor,
     apply::{Refusal, now},
-    guardrails,
-    load::{Content, Contents, Reader, Refusal as Doubt, Seen},
+    guardrails::{self, Stamps, Unread},
+    load::{Content, Contents, Hash, Reader, Refusal as Doubt, Seen},
     watch::Watch,
 };
 use crate::{
     facts,
     plan::{Conflict, Unbound, build},
+    policy::governance::GuardrailFile,
     runtime::Incident,
 };
 
@@ -67,11 +68,33 @@ pub(super) enum Asked {
     Stop,
 }
 
-/// What is known of the file.
-struct Following {
+/// What is known of the file and of the guardrails over it.
+pub(super) struct Following {
     reader: Reader,
+    /// What was judged so far: contents under guardrails.
     contents: Contents,
+    /// The content that runs, whatever guardrails there are.
+    running: Hash,
+    guardrails: Stamps,
     second_look: Option<Instant>,
+}
+
+impl Following {
+    /// Follows a content that runs, under guardrails that looked so before they were read.
+    pub(super) fn new(content: &Content, files: &[GuardrailFile], guardrails: Stamps) -> Self {
+        let mut contents = Contents::default();
+        contents.accepted(guardrails::identity(&content.hash, Ok(files)));
+        let (reader, running) = (Reader::default(), content.hash);
+        Self { reader, contents, running, guardrails, second_look: None }
+    }
+}
+
+/// What is judged.
+struct Judged {
+    /// The content under its guardrails.
+    hash: Hash,
+    /// Whether a person asked for it.
+    asked: bool,
 }
 
 /// What came next.
@@ -89,14 +112,8 @@ impl Supervisor<'_> {
         mut self,
         mut signals: Signals,
         mut watch: Watch,
-        content: &Content,
+        mut following: Following,
     ) {
-        let mut following = Following {
-            reader: Reader::default(),
-            contents: Contents::default(),
-            second_look: None,
-        };
-        following.contents.accepted(content.hash);
         let mut host = Instant::now() + HOST;
         loop {
             let next = {
@@ -141,7 +158,10 @@ impl Supervisor<'_> {
         }
         // One that is not due yet stays: an event of a neighbouring file must not swallow it.
         let again = following.second_look.take_if(|due| *due <= Instant::now()).is_some();
-        match following.reader.look(&self.options.file, asked || again) {
+        let governed = guardrails::stamps(&self.options.guardrails);
+        let is_governed_anew = governed != following.guardrails;
+        following.guardrails = governed;
+        match following.reader.look(&self.options.file, asked || again || is_governed_anew) {
             Seen::Same => {}
             Seen::Unstable => following.second_look = Some(Instant::now() + SECOND_LOOK),
             Seen::Missing(reason) => {
@@ -156,14 +176,24 @@ impl Supervisor<'_> {
                         "the file has no name any more; mount its directory rather than the file"
                     );
                 }
-                if following.contents.is_new(content.hash, asked) {
-                    self.take_over(following, &content, asked).await;
+                // They bind as they are now, not as they were when what runs was accepted.
+                let guardrails = guardrails::load_to_run(&self.options.guardrails);
+                let files = guardrails.as_deref();
+                let judged = Judged { hash: guardrails::identity(&content.hash, files), asked };
+                if following.contents.is_new(judged.hash, asked) {
+                    self.take_over(following, &content, guardrails, judged).await;
                 }
             }
         }
     }
 
-    async fn take_over(&mut self, following: &mut Following, content: &Content, asked: bool) {
+    async fn take_over(
+        &mut self,
+        following: &mut Following,
+        content: &Content,
+        guardrails: Result<Vec<GuardrailFile>, Unread>,
+        Judged { hash, asked }: Judged,
+    ) {
         let facts = match facts::live::read() {
             Ok(facts) => facts,
             Err(error) => {
@@ -172,23 +202,33 @@ impl Supervisor<'_> {
                 return error!(%error, "cannot read this host's addresses; what runs stays");
             }
         };
-        // They bind as they are now, not as they were when what runs was accepted.
-        let guardrails = match guardrails::load_to_run(&self.options.guardrails) {
+        let guardrails = match guardrails {
             Ok(guardrails) => guardrails,
             Err(error) => {
-                let why = &error.source;
-                error!(%error, %why, "what runs stays");
-                following.contents.refused(content.hash, true);
-                return self.reject(1);
+                match following.contents.refused(hash, asked) {
+                    Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),
+                    Doubt::Say => {
+                        let why = &error.source;
+                        error!(%error, %why, "what runs stays");
+                        self.reject(1);
+                    }
+                }
+                return;
             }
         };
         let mut judgement =
             Judgement::of(self.options, content, facts, guardrails, Some(&self.policy));
         let Some(accepted) = judgement.accepted.take() else {
-            match following.contents.refused(content.hash, asked) {
+            match following.contents.refused(hash, asked) {
                 Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),
                 Doubt::Say => {
                     judgement.say(self.announce);
+                    if content.hash == following.running {
+                        // A limit refuses a change or a start; it closes nothing that serves.
+                        warn!(
+                            "the guardrails do not allow what runs; it stays until its next start"
+                        );
+                    }
                     self.reject(judgement.refusals());
                 }
             }
@@ -199,11 +239,12 @@ impl Supervisor<'_> {
         let changed = accepted.policy != self.policy || accepted.plan != self.plan;
         if changed && let Err(refusal) = self.apply(accepted.policy, accepted.plan).await {
             // No half-written file does this, so there is nothing to wait for.
-            following.contents.refused(content.hash, true);
+            following.contents.refused(hash, true);
             let refusals = self.tell_refusal(&refusal);
             return self.reject(refusals);
         }
-        following.contents.accepted(content.hash);
+        following.contents.accepted(hash);
+        following.running = content.hash;
         (self.announce)(&Event::Reloaded(self.generation));
     }
 

@@ -7,6 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use sha2::{Digest as _, Sha256};
+
+use super::load::{Hash, Stamp, stamp};
 use crate::{compile, policy::governance::GuardrailFile, source::MAX_BYTES, sys};
 
 /// Where the guardrails of this host are. No service file can name them or leave them out.
@@ -49,6 +52,46 @@ pub fn load_to_run(named: &[PathBuf]) -> Result<Vec<GuardrailFile>, Unread> {
             sys::process::could_change(&path).map_err(|source| Unread { path, source })?;
     }
     Ok(files)
+}
+
+/// What tells, without reading them, that guardrails have changed: their paths and states, which a
+/// change of owner or mode moves as well.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Stamps(Vec<(PathBuf, Option<Stamp>)>);
+
+/// Looks at the guardrails that are named and those of the system.
+pub(super) fn stamps(named: &[PathBuf]) -> Stamps {
+    let mut paths = named.to_vec();
+    // A directory that cannot be listed is one that has changed once it can be.
+    paths.extend(listed(Path::new(SYSTEM)).unwrap_or_default());
+    let with_stamp = |path: PathBuf| {
+        let stamp = fs::metadata(&path).ok().as_ref().map(stamp);
+        (path, stamp)
+    };
+    Stamps(paths.into_iter().map(with_stamp).collect())
+}
+
+/// Identifies a content under guardrails: what is refused or accepted is both together.
+pub(super) fn identity(content: &Hash, guardrails: Result<&[GuardrailFile], &Unread>) -> Hash {
+    let mut hasher = Sha256::new_with_prefix(content);
+    let mut part = |text: &str| {
+        hasher.update((text.len() as u64).to_be_bytes());
+        hasher.update(text);
+    };
+    match guardrails {
+        Ok(files) => {
+            for file in files {
+                part(file.source.path());
+                part(file.source.text());
+                part(file.writable.as_deref().unwrap_or_default());
+            }
+        }
+        Err(error) => {
+            part(&error.path.to_string_lossy());
+            part(&error.source.to_string());
+        }
+    }
+    hasher.finalize().into()
 }
 
 fn load_from(named: &[PathBuf], system: &Path) -> Result<Vec<GuardrailFile>, Unread> {

@@ -1,7 +1,7 @@
 //! Reads the file whole, and tells whether its content is new.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{File, Metadata, OpenOptions},
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::Path,
@@ -49,7 +49,7 @@ pub(super) struct Content {
 const ATTEMPTS: usize = 10;
 
 /// What identifies a file's state without reading it: device, inode, size, change time.
-type Stamp = (u64, u64, u64, i64, i64);
+pub(super) type Stamp = (u64, u64, u64, i64, i64);
 
 /// Reads the file at the start, when there is nothing to compare it with.
 ///
@@ -89,13 +89,13 @@ impl Reader {
 
     fn read(&mut self, path: &Path, force: bool) -> io::Result<Seen> {
         let mut file = open(path)?;
-        let before = stamp(&file)?;
+        let before = stamp(&file.metadata()?);
         if !force && self.stamp == Some(before) {
             return Ok(Seen::Same);
         }
         let mut bytes = Vec::new();
         file.by_ref().take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-        let after = stamp(&file)?;
+        let after = stamp(&file.metadata()?);
         if before != after {
             self.stamp = None;
             return Ok(Seen::Unstable);
@@ -122,9 +122,9 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-fn stamp(file: &File) -> io::Result<Stamp> {
-    let meta = file.metadata()?;
-    Ok((meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec()))
+/// The state that this metadata is of.
+pub(super) fn stamp(meta: &Metadata) -> Stamp {
+    (meta.dev(), meta.ino(), meta.size(), meta.ctime(), meta.ctime_nsec())
 }
 
 /// What is known of the contents seen so far: decides which of them are worth compiling.

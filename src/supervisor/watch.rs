@@ -18,6 +18,8 @@ use tokio::{
 };
 use tracing::warn;
 
+use super::guardrails;
+
 /// A look at least this often: for what events never tell (a parent link re-pointed, a network file
 /// system) and for watches that died. It costs one `stat`.
 const POLL: Duration = Duration::from_secs(2);
@@ -31,9 +33,10 @@ const BUSY: Duration = Duration::from_secs(2);
 /// Links followed before a path is given up as a loop, as the kernel does (`MAXSYMLINKS`).
 const MAX_LINKS: usize = 40;
 
-/// Watches every directory in which a change can give the path another content.
+/// Watches every directory in which a change can give the file or a guardrail another content.
 pub(super) struct Watch {
-    path: PathBuf,
+    /// The file, and the guardrails that were named.
+    paths: Vec<PathBuf>,
     hints: Arc<Notify>,
     watcher: Option<RecommendedWatcher>,
     watched: BTreeSet<PathBuf>,
@@ -54,9 +57,10 @@ impl Watch {
     /// Starts watching. Without the kernel's help, which is said once, only the poll remains.
     ///
     /// # Errors
-    /// When the path is relative and there is no working directory to take it from.
-    pub(super) fn new(path: &Path) -> io::Result<Self> {
-        let path = std::path::absolute(path)?;
+    /// When a path is relative and there is no working directory to take it from.
+    pub(super) fn new(file: &Path, guardrails: &[PathBuf]) -> io::Result<Self> {
+        let paths = std::iter::once(file).chain(guardrails.iter().map(PathBuf::as_path));
+        let paths = paths.map(std::path::absolute).collect::<io::Result<_>>()?;
         let hints = Arc::new(Notify::new());
         let hint = Arc::clone(&hints);
         let watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -76,7 +80,7 @@ impl Watch {
             .ok();
         let poll = Instant::now() + POLL;
         let mut watch =
-            Self { path, hints, watcher, watched: BTreeSet::new(), poll, writing: None };
+            Self { paths, hints, watcher, watched: BTreeSet::new(), poll, writing: None };
         watch.rearm();
         Ok(watch)
     }
@@ -106,7 +110,10 @@ impl Watch {
     /// silently, so the set is made anew after every look.
     fn rearm(&mut self) {
         let Some(watcher) = &mut self.watcher else { return };
-        let wanted = directories(&self.path);
+        let mut wanted: BTreeSet<_> =
+            self.paths.iter().flat_map(|path| directories(path)).collect();
+        // Until there is one, the poll finds it.
+        wanted.extend(Some(PathBuf::from(guardrails::SYSTEM)).filter(|folder| folder.is_dir()));
         for gone in self.watched.difference(&wanted) {
             // It fails when the directory is gone, which is as good.
             drop(watcher.unwatch(gone));

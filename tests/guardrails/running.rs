@@ -1,12 +1,17 @@
 //! Guardrails over a running program: an end closes nothing, and widens nothing either.
 
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+};
 
 use portcullis::sys::process::effective_user;
 
 use super::Case;
 use crate::support::{
-    Answering, Ended, LOOPBACK, Program, ServiceFile, client::ask, one_listener, portcullis,
+    Answering, Ended, LOOPBACK, Program, ServiceFile,
+    client::{ask, ask_over, connect},
+    one_listener, portcullis,
 };
 
 const SERVICE: &str = "portcullis: 1
@@ -108,20 +113,72 @@ fn a_reload_is_judged_by_the_guardrails_as_they_are_then() {
     assert!(!path.exists());
     assert_eq!(ask(program.address("web"), "?"), "b: ?");
 
+    // From here on nobody touches the service file, nor asks.
     fs::write(&guardrail, limits("loopback, unix")).unwrap();
-    assert_eq!(program.reload(&wider), 2);
+    assert_eq!(program.next("RELOADED"), "RELOADED generation=2");
     assert!(path.exists());
 
     fs::set_permissions(&guardrail, fs::Permissions::from_mode(0o666)).unwrap();
-    let line = program.refuse(&service(&backend, ""));
-    assert_eq!(line, "REJECTED generation=2 findings=1");
+    assert_eq!(program.next("REJECTED"), "REJECTED generation=2 findings=1");
     program.said("PC0907");
     assert!(path.exists(), "and what runs stays");
 
     fs::remove_file(&guardrail).unwrap();
-    let line = program.refuse(&service(&backend, "  # changed\n"));
-    assert_eq!(line, "REJECTED generation=2 findings=1");
+    assert_eq!(program.next("REJECTED"), "REJECTED generation=2 findings=1");
     program.said("cannot read the guardrails");
+    assert_eq!(ask(program.address("web"), "?"), "b: ?");
+}
+
+#[test]
+fn what_is_withdrawn_is_refused_and_closes_nothing() {
+    if effective_user() != 0 {
+        return;
+    }
+    let backend = Answering::tcp("b");
+    let file = ServiceFile::new("");
+    let (guardrail, path) = (file.beside("guardrail.yaml"), file.beside("second.sock"));
+    let second = format!(
+        "  second:\n    expose: {{ unix: {{ path: {}, mode: \"0600\" }} }}\n    forward: {}\n",
+        path.display(),
+        backend.address()
+    );
+    fs::write(file.path(), service(&backend, &second)).unwrap();
+    fs::write(&guardrail, limits("loopback, unix")).unwrap();
+    let mut program = Program::serving_under(&guardrail, file);
+    let session = connect(program.address("web"));
+    assert_eq!(ask_over(&session, "before"), "b: before");
+
+    fs::write(&guardrail, limits("loopback")).unwrap();
+    assert_eq!(program.next("REJECTED"), "REJECTED generation=1 findings=1");
+    program.said("PC0113");
+    program.said("the guardrails do not allow what runs; it stays until its next start");
+    assert!(UnixStream::connect(&path).is_ok(), "it serves whoever comes");
+    assert_eq!(ask_over(&session, "after"), "b: after");
+    // Nor does it come in by the back door: what goes beyond it is refused as before.
+    let wider = service(&backend, &(second.clone() + &second.replace("second", "third")));
+    assert_eq!(program.refuse(&wider), "REJECTED generation=1 findings=2");
+
+    // Narrowed to what is allowed, the file is taken over.
+    assert_eq!(program.reload(&service(&backend, "")), 2);
+    assert!(!path.exists());
+}
+
+#[test]
+fn what_is_granted_again_is_in_force_again() {
+    if effective_user() != 0 {
+        return;
+    }
+    let backend = Answering::tcp("b");
+    let file = ServiceFile::new(&service(&backend, ""));
+    let guardrail = file.beside("guardrail.yaml");
+    fs::write(&guardrail, limits("loopback")).unwrap();
+    let mut program = Program::serving_under(&guardrail, file);
+    for _ in 0..2 {
+        fs::write(&guardrail, limits("unix")).unwrap();
+        assert_eq!(program.next("REJECTED"), "REJECTED generation=1 findings=1");
+        fs::write(&guardrail, limits("loopback")).unwrap();
+        assert_eq!(program.next("RELOADED"), "RELOADED generation=1");
+    }
 }
 
 #[test]
