@@ -4,6 +4,7 @@ mod ambiguous_ipv4;
 mod any_bind_not_granted;
 mod backend_any_address;
 mod bad_value;
+mod carried_by_assumption;
 mod cgnat_as_private;
 mod cidr_with_host_bits;
 mod class_mismatch;
@@ -32,6 +33,7 @@ mod metadata_backend;
 mod missing_key;
 mod multicast_or_broadcast_bind;
 mod no_connection_limit_public;
+mod no_guardrails;
 mod no_idle_timeout_public;
 mod no_v6_stack;
 mod not_supported_yet;
@@ -134,8 +136,10 @@ pub static ALL: &[&Rule] = &[
     &purpose_missing::RULE,
     &overlapping_exceptions::RULE,
     &unknown_code::RULE,
+    &no_guardrails::RULE,
     &exception_too_long::RULE,
     &exception_incomplete::RULE,
+    &carried_by_assumption::RULE,
     &guardrails_contradict::RULE,
     &test_failed::RULE,
     &test_vacuous::RULE,

@@ -67,10 +67,13 @@ fn a_baseline_hides_what_it_has_but_nothing_forbidden() {
     assert!(ended.out.contains("error[PC0101]"), "{}", ended.out);
     assert_eq!(ended.code, Some(1));
 
-    // Without what is forbidden nothing is left of the old findings, and a new one shows.
+    // Without what is forbidden nothing is left of the old findings but the hint that nobody else
+    // signed, and a new one shows.
     let signed = BAD.replace("    port: 443\n", "    allow: { reason: a test }\n    port: 443\n");
     fs::write(file.path(), &signed).unwrap();
-    assert_eq!(check(&file, &["--baseline", "known.json", "--fail-on", "info"]).code, Some(0));
+    let signed_now = check(&file, &["--baseline", "known.json", "--fail-on", "warn"]);
+    assert_eq!((signed_now.code, signed_now.out.matches("[PC").count()), (Some(0), 1));
+    assert!(signed_now.out.starts_with("info[PC1111]"), "{}", signed_now.out);
     fs::write(file.path(), signed.replace("port: 9000", "port: 99999")).unwrap();
     let ended = check(&file, &["--baseline", "known.json"]);
     assert!(ended.code == Some(1) && ended.out.contains("PC0005"), "{}", ended.out);
