@@ -112,6 +112,16 @@ pub fn summary(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         writeln!(out, "Nothing to object to.")?;
         return accepted(out, report);
     }
+    let verdict = if findings.iter().any(|(_, finding)| finding.diagnostic.level >= report.fail_on)
+    {
+        "This fails the check"
+    } else {
+        "This does not fail the check"
+    };
+    writeln!(
+        out,
+        "{verdict}. Each row says what is wrong, and after `help` what to do; `portcullis explain CODE` says why.\n"
+    )?;
     writeln!(out, "| level | code | where | listener | finding |\n|---|---|---|---|---|")?;
     let mut room = MAX_SUMMARY;
     let mut shown = 0;
@@ -135,15 +145,14 @@ fn accepted(out: &mut dyn Write, report: &Report<'_>) -> io::Result<()> {
         writeln!(out, "\nNot objected to, because somebody answers for it:\n")?;
     }
     for one in all.iter().take(MAX_ACCEPTED) {
-        let Diagnostic { code, listener, .. } = one.finding.diagnostic;
-        let listener = markdown(listener.as_deref().unwrap_or_default());
+        let Diagnostic { code, message, .. } = one.finding.diagnostic;
         let (term, reason) = (one.acceptance.term(), one.acceptance.reason.unwrap_or("no reason"));
         let by = match one.acceptance.by {
             By::Expectation => "the file expects it".to_owned(),
             By::Grant { guardrail, id } => format!("grant {id} of guardrail {guardrail}"),
         };
-        let said = markdown(&format!("{by}, {term}: {reason}"));
-        writeln!(out, "- {listener}: {code} {}: {said}", report.name(*code))?;
+        let said = markdown(&format!("{message} ({by}, {term}: {reason})"));
+        writeln!(out, "- {code} {}: {said}", report.name(*code))?;
     }
     if let Some(more) = all.len().checked_sub(MAX_ACCEPTED).filter(|more| *more > 0) {
         writeln!(out, "- and {more} more")?;

@@ -139,7 +139,12 @@ mod tests {
         }
         let wide = [PortRange { first: 5000, last: 6200 }];
         let found: Vec<_> = on_ports(&wide).map(|(it, port)| (it.name, port)).collect();
-        let expected = [("PostgreSQL", 5432), ("CouchDB", 5984), ("RabbitMQ", 5672)];
+        let expected = [
+            ("Windows Remote Management", 5985),
+            ("PostgreSQL", 5432),
+            ("CouchDB", 5984),
+            ("RabbitMQ", 5672),
+        ];
         assert_eq!(found, expected);
     }
 

@@ -79,7 +79,7 @@ impl<'a> Review<'a> {
             None => {
                 let name = self.guardrails().get(leave.guardrail).map_or("", GuardrailFile::name);
                 let scope = leave.flow.scope;
-                format!("by nobody; guardrail `{name}` asks for no grant for `{scope}`")
+                format!("by nobody, and guardrail `{name}` wants no grant for `{scope}`")
             }
         }
     }
@@ -170,13 +170,15 @@ impl<'a> Review<'a> {
     }
 }
 
-/// `granted by EXC-1 through 2027-03-18, approved by security@example.com`.
+/// `by grant EXC-1, through 2027-03-18, approved by security@example.com`.
 fn granted(id: &str, grant: &Grant) -> String {
     let id = plain(id);
     let until = until(&grant.expires);
     match &grant.approved_by {
-        Some(who) => format!("granted by {id} {until}, approved by {}", plain(who)),
-        None => format!("granted by {id} {until}, which does not say who approved it"),
+        Some(who) => format!("by grant {id}, {until}, approved by {}", plain(who)),
+        None => {
+            format!("by grant {id}, {until}, which counts as no approval: it has no `approved_by`")
+        }
     }
 }
 

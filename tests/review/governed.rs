@@ -56,7 +56,7 @@ fn diff(old: &str, new: &str, guardrail: &str) -> Ended {
 #[test]
 fn what_is_granted_by_somebody_who_is_named_passes() {
     let ended = diff(OLD, NEW, GUARDRAIL);
-    let said = "granted by EXC-1 through 2027-01-31, approved by security@example.com";
+    let said = "by grant EXC-1, through 2027-01-31, approved by security@example.com";
     assert!(ended.out.contains(said), "{}", ended.out);
     assert_eq!((ended.code, ended.err.as_str()), (Some(0), ""), "{}", ended.out);
 }
@@ -89,7 +89,7 @@ fn a_grant_that_does_not_hold_all_of_it_approves_nothing() {
 fn what_needs_no_grant_is_a_widening_that_nobody_granted() {
     let new = OLD.replace("port: 5432", "ports: [5432, 5433]");
     let ended = diff(OLD, &new, GUARDRAIL);
-    assert!(ended.out.contains("guardrail `acme-edge` asks for no grant for `private`"));
+    assert!(ended.out.contains("guardrail `acme-edge` wants no grant for `private`"));
     assert_eq!(ended.code, Some(1), "{}", ended.out);
 }
 

@@ -202,7 +202,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: MILD,
         why: "its passwords are guessed all day",
         instead: "use keys only, or reach it over a VPN",
-        source: "IANA service name registry",
+        source: "openssh.com: sshd_config(5), `Port`",
     },
     Service {
         name: "Telnet",
@@ -233,5 +233,15 @@ pub(super) static ROWS: &[Service] = &[
         why: "it is the usual way in for ransom",
         instead: "reach it over a VPN or a gateway that asks for more than a password",
         source: "docs.aws.amazon.com: restricted-common-ports",
+    },
+    Service {
+        name: "Windows Remote Management",
+        group: "shell",
+        ports: &[(5985, 5986)],
+        sockets: &[],
+        weight: GRAVE,
+        why: "it runs any command for whoever has or guesses a password",
+        instead: "reach it over a VPN",
+        source: "learn.microsoft.com: MS-WSMV, ServiceDefaultPortsType",
     },
 ];

@@ -135,6 +135,16 @@ pub(super) static ROWS: &[Service] = &[
         source: "clickhouse.com: Network ports",
     },
     Service {
+        name: "Qdrant",
+        group: "nosql",
+        ports: &[(6333, 6334)],
+        sockets: &[],
+        weight: STORE,
+        why: "an instance of one's own asks nobody for a key unless told to",
+        instead: "offer it to the subnet of the application, with a key",
+        source: "qdrant.tech: Securing and Exposing; Security",
+    },
+    Service {
         name: "RabbitMQ",
         group: "messaging",
         ports: &[(5672, 5672), (15_672, 15_672), (25_672, 25_672)],
@@ -182,7 +192,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: GRAVE,
         why: "it tells every RPC service of the host",
         instead: "NFS version 4 works without it",
-        source: "IANA service name registry",
+        source: "RFC 1833: PMAP_PORT",
     },
     Service {
         name: "SMB",
@@ -192,17 +202,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: GRAVE,
         why: "worms spread over it, and shares are tried for guests",
         instead: "reach it over a VPN",
-        source: "IANA service name registry",
-    },
-    Service {
-        name: "AFP",
-        group: "files",
-        ports: &[(548, 548)],
-        sockets: &[],
-        weight: GRAVE,
-        why: "a file service that its maker has given up",
-        instead: "reach it over a VPN",
-        source: "IANA service name registry",
+        source: "docs.oracle.com: smbd(1M); samba.org: smb.conf(5), `smb ports`",
     },
     Service {
         name: "rsync daemon",
@@ -212,7 +212,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: GRAVE,
         why: "modules need no password unless told to, and nothing is encrypted",
         instead: "use rsync over SSH",
-        source: "IANA service name registry",
+        source: "download.samba.org: rsync(1), `--port`",
     },
     Service {
         name: "NFS",
@@ -222,7 +222,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: GRAVE,
         why: "it believes the user that the client states",
         instead: "reach it over a VPN",
-        source: "IANA service name registry",
+        source: "docs.redhat.com: Storage Administration Guide, Network File System",
     },
     Service {
         name: "iSCSI",
@@ -232,7 +232,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: GRAVE,
         why: "it hands out whole disks",
         instead: "keep it on a storage network",
-        source: "IANA service name registry",
+        source: "kubernetes.io: ISCSIVolumeSource, `targetPortal`",
     },
     Service {
         name: "Git daemon",
@@ -242,7 +242,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: MILD,
         why: "it serves what it exports to anyone, and its word can be altered on the way",
         instead: "serve repositories over HTTPS or SSH",
-        source: "IANA service name registry",
+        source: "git-scm.com: git-daemon(1)",
     },
     Service {
         name: "LDAP",
@@ -252,7 +252,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: STORE,
         why: "passwords travel in the clear, and the directory lists everyone",
         instead: "offer it to those who authenticate against it",
-        source: "IANA service name registry",
+        source: "openldap.org: slapd(8)",
     },
     Service {
         name: "LDAP over TLS",
@@ -262,7 +262,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: MILD,
         why: "its passwords are guessed, and the directory lists everyone",
         instead: "offer it to those who authenticate against it",
-        source: "IANA service name registry",
+        source: "docs.oracle.com: LdapPort, with UseSecureLdap",
     },
     Service {
         name: "Kerberos administration",
@@ -272,7 +272,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: STORE,
         why: "it changes any principal's key",
         instead: "offer it to administrators",
-        source: "IANA service name registry",
+        source: "web.mit.edu: kdc.conf, `kadmind_port`",
     },
     Service {
         name: "Zabbix",
@@ -282,7 +282,7 @@ pub(super) static ROWS: &[Service] = &[
         weight: STORE,
         why: "an agent tells its host's state and may run commands; the server takes values from anyone",
         instead: "open it between agents and their server",
-        source: "IANA service name registry",
+        source: "zabbix.com: Data flow; zabbix_agent(1)",
     },
     Service {
         name: "YARN ResourceManager",
@@ -313,5 +313,15 @@ pub(super) static ROWS: &[Service] = &[
         why: "without a secret whoever connects runs any program on the cluster",
         instead: "reach it over a VPN",
         source: "docs.ezmeral.hpe.com: Ports Used by Spark",
+    },
+    Service {
+        name: "Ollama",
+        group: "compute",
+        ports: &[(11_434, 11_434)],
+        sockets: &[],
+        weight: MILD,
+        why: "whoever connects runs and deletes models on the host's processors, with no password",
+        instead: "leave it on loopback, or put something before it that asks who they are",
+        source: "ollama/ollama: docs/faq.mdx",
     },
 ];
