@@ -25,6 +25,9 @@ pub const MAX_ALONE: usize = 64;
 /// How often a repaired file is looked at again: a repair can fit only after another was made.
 const MAX_ROUNDS: usize = 8;
 
+/// The rules whose findings can have a repair.
+const REPAIRABLE: [&str; 3] = ["PC0202", "PC0203", "PC1104"];
+
 /// A repaired text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fixed {
@@ -72,6 +75,10 @@ pub fn edits(
     before: &[Diagnostic],
     judge: &dyn Fn(&Source) -> Compiled,
 ) -> Vec<Edit> {
+    // Most files have nothing to repair, and are not read once more for that.
+    if !before.iter().any(|finding| REPAIRABLE.contains(&finding.code.0)) {
+        return Vec::new();
+    }
     let (config, _) = config::parse(source);
     let words = config.as_ref().map(places_of_words).unwrap_or_default();
     let mut edits: Vec<_> =

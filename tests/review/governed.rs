@@ -74,7 +74,7 @@ fn a_grant_that_does_not_hold_all_of_it_approves_nothing() {
         (
             NEW,
             GUARDRAIL.replace("approved_by: security@example.com, ", ""),
-            "which does not say who approved it",
+            "which counts as no approval: it has no `approved_by`",
         ),
         (&*NEW.replace("    allow:", "#"), GUARDRAIL.to_owned(), "not by the file itself"),
         (&*NEW.replace("billing-edge", "other"), GUARDRAIL.to_owned(), "this service has none"),
