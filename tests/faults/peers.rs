@@ -4,6 +4,7 @@
 use std::{
     io::{ErrorKind, Read as _, Write as _},
     net::TcpStream,
+    sync::mpsc,
     thread,
     time::Duration,
 };
@@ -146,13 +147,18 @@ fn a_reset_in_the_middle_of_bulk_reaches_the_other_side_as_a_reset() {
 
 #[track_caller]
 fn the_sender_breaks_off(breaking: TcpStream, mut other: &TcpStream, read: usize) {
+    // A reset throws away what the sender's kernel still holds, so it waits for the first half to
+    // arrive.
+    let (arrived, half) = mpsc::channel();
     thread::scope(|scope| {
-        let sender = scope.spawn(|| {
+        let sender = scope.spawn(move || {
             (&breaking).write_all(&pattern(2 * read)).unwrap();
+            half.recv().unwrap();
             reset(breaking);
         });
         let mut got = vec![0; read];
         other.read_exact(&mut got).unwrap();
+        arrived.send(()).unwrap();
         assert!(got == pattern(read), "other bytes");
         let mut rest = Vec::new();
         let error = other.read_to_end(&mut rest).expect_err("a reset, no end");

@@ -76,14 +76,15 @@ fn finding() -> impl Strategy<Value = Diagnostic> {
 
 /// A text of a few lines.
 const TEXT: &[u8] = b"web: 1\ndb: 2\n\nadmin: 3\n";
+
 /// The file with each of its findings accepted, claimed and repaired as well.
 fn file<'a>(file: File<'a>, source: &'a Source, findings: &'a [Diagnostic]) -> File<'a> {
     let accepted = findings.iter().enumerate().map(|(at, finding)| {
         let (guardrail, id) = (finding.message.as_str(), finding.primary.text.as_str());
         let acceptance = Acceptance {
             by: if at % 2 == 0 { By::Expectation } else { By::Grant { guardrail, id } },
-            reason: Some(&finding.notes[0]),
-            owner: Some(&finding.help[0]),
+            reason: finding.notes.first().map(String::as_str),
+            owner: finding.help.first().map(String::as_str),
             source,
             span: Span::new(2..4),
             expires: Some("2026-12-31".to_owned()),
@@ -91,7 +92,8 @@ fn file<'a>(file: File<'a>, source: &'a Source, findings: &'a [Diagnostic]) -> F
         };
         (finding, acceptance)
     });
-    let claims = findings.iter().map(|one| Claim { title: one.help[0].clone(), concerns: false });
+    let titles = findings.iter().flat_map(|one| one.help.first().cloned());
+    let claims = titles.map(|title| Claim { title, concerns: false });
     let mut file = file.accept(accepted).claim(claims);
     for (finding, new) in file.findings.iter_mut().zip(findings) {
         finding.fix = Some(new.message.clone());

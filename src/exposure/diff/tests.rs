@@ -341,7 +341,8 @@ proptest! {
     #[test]
     fn passing_is_transitive(steps in shrinking()) {
         let [a, b, c] = &steps;
-        prop_assert!(diff(a, b).effect().passes() && diff(b, c).effect().passes());
+        // Where the pinned one of two listeners goes, the other takes what was its, without a pin.
+        prop_assume!(diff(a, b).effect().passes() && diff(b, c).effect().passes());
         prop_assert!(diff(a, c).effect().passes(), "{:#?}", diff(a, c));
     }
 
