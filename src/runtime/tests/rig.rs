@@ -69,6 +69,14 @@ impl Rig {
         }
     }
 
+    /// Workers that serve the listener `web` of a policy, and its socket on loopback.
+    pub(super) fn serving(workers: usize, policy: &Policy) -> (Self, Assignment) {
+        let mut rig = Self::start(workers);
+        let socket = rig.serve("web");
+        rig.commit(policy, [&socket]);
+        (rig, socket)
+    }
+
     /// Commits a policy and the sockets that serve it.
     pub(super) fn commit<'a>(
         &mut self,
