@@ -20,13 +20,23 @@ use crate::{
 
 /// How many repairs are tried one by one when they do not all fit together. Each is a whole
 /// judgement of the file; whoever has more of them runs the command again.
-pub const MAX_ALONE: usize = 64;
+const MAX_ALONE: usize = 64;
 
 /// How often a repaired file is looked at again: a repair can fit only after another was made.
 const MAX_ROUNDS: usize = 8;
 
-/// The rules whose findings can have a repair.
-const REPAIRABLE: [&str; 3] = ["PC0202", "PC0203", "PC1104"];
+/// The rules whose findings can have a repair, each with the other spelling of what stands at one.
+const REPAIRS: [(&str, Respell); 3] = [
+    // As the word of `expose`, and nowhere else: elsewhere `loopback` could be somebody's name.
+    ("PC0202", |text, is_word| {
+        within_quotes(text, |it| (is_word && it == "localhost").then(|| "loopback".to_owned()))
+    }),
+    ("PC0203", |text, _| within_quotes(text, as_v4)),
+    ("PC1104", |text, _| quoted(text)),
+];
+
+/// Another spelling of a text, if there is exactly one; told whether it is a word of `expose`.
+type Respell = fn(&str, bool) -> Option<String>;
 
 /// A repaired text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +86,7 @@ pub fn edits(
     judge: &dyn Fn(&Source) -> Compiled,
 ) -> Vec<Edit> {
     // Most files have nothing to repair, and are not read once more for that.
-    if !before.iter().any(|finding| REPAIRABLE.contains(&finding.code.0)) {
+    if !before.iter().any(|finding| repair(finding.code).is_some()) {
         return Vec::new();
     }
     let (config, _) = config::parse(source);
@@ -103,17 +113,12 @@ pub fn edits(
 /// The one other spelling of what a finding is about, if there is one.
 fn edit(source: &Source, finding: &Diagnostic, words: &[Span]) -> Option<Edit> {
     let span = finding.primary.span;
-    let text = source.slice(span);
-    let new = match finding.code.0 {
-        "PC1104" => quoted(text),
-        "PC0203" => within_quotes(text, as_v4),
-        // As the word of `expose`, and nowhere else: elsewhere `loopback` could be somebody's name.
-        "PC0202" if words.contains(&span) => {
-            within_quotes(text, |word| (word == "localhost").then(|| "loopback".to_owned()))
-        }
-        _ => None,
-    }?;
+    let new = repair(finding.code)?(source.slice(span), words.contains(&span))?;
     Some(Edit { code: finding.code, span, new })
+}
+
+fn repair(code: Code) -> Option<Respell> {
+    REPAIRS.iter().find(|(of, _)| *of == code.0).map(|(_, respell)| *respell)
 }
 
 /// The word in quotes, which is text to every version of YAML.
