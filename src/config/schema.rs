@@ -111,12 +111,17 @@ fn definition<'a>(schema: &'a mut Schema, of: &str) -> &'a mut Map<String, Value
         .expect("the tables above name types that the file is made of, which a test holds")
 }
 
-/// Lets a key have these words only, and says which of them do not work yet.
-fn property(schema: &mut Schema, of: &str, key: &str, works: &[&str], later: &[&str]) {
-    let property = definition(schema, of)
+/// The schema of a key of a type.
+fn key_of<'a>(schema: &'a mut Schema, of: &str, key: &str) -> &'a mut Map<String, Value> {
+    definition(schema, of)
         .get_mut("properties")
         .and_then(|keys| keys.get_mut(key)?.as_object_mut())
-        .expect("the tables above name keys that their types have, which a test holds");
+        .expect("the tables above name keys that their types have, which a test holds")
+}
+
+/// Lets a key have these words only, and says which of them do not work yet.
+fn property(schema: &mut Schema, of: &str, key: &str, works: &[&str], later: &[&str]) {
+    let property = key_of(schema, of, key);
     property.insert("enum".to_owned(), json!([works, later].concat()));
     if !later.is_empty() {
         let about = property.get("description").and_then(Value::as_str).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Keys, Schema, claims, definition, of_type, property, titled};
+use super::{Keys, Schema, claims, key_of, of_type, property, titled};
 use crate::config::guardrail::Guardrail;
 
 /// The keys that nothing stands in for, by the type that has them. A box over a path has neither
@@ -63,9 +63,5 @@ pub fn guardrail_file() -> Value {
 
 /// Says what the items of a list are.
 fn items(schema: &mut Schema, of: &str, key: &str, each: Value) {
-    let list = definition(schema, of)
-        .get_mut("properties")
-        .and_then(|keys| keys.get_mut(key)?.as_object_mut())
-        .expect("the tables above name keys that their types have, which a test holds");
-    list.insert("items".to_owned(), each);
+    key_of(schema, of, key).insert("items".to_owned(), each);
 }
