@@ -18,7 +18,7 @@ use super::{
 use crate::source::Position;
 
 /// The most results. GitHub refuses an upload that has more of them in a run; the worst are kept.
-pub const MAX_RESULTS: usize = 25_000;
+const MAX_RESULTS: usize = 25_000;
 
 /// The name under which the fingerprint is known, with the version of how it is made.
 const FINGERPRINT: &str = "portcullis/v1";
@@ -267,16 +267,15 @@ fn rule(page: &Page) -> Rule {
 fn outcome(report: &Report<'_>, file: &File<'_>, found: &Finding<'_>) -> Outcome {
     let diagnostic = found.diagnostic;
     let related = diagnostic.related.iter().map(|Label { span, text }| {
-        let (start, end) = positions(file.source, *span);
         let message = (!text.is_empty()).then(|| Message { text: plain(text) });
-        location(file, start, end, message)
+        location(file.path(), positions(file.source, *span), message)
     });
     Outcome {
         rule_id: diagnostic.code.0,
         rule_index: report.rule(diagnostic.code),
         level: level(diagnostic.level),
         message: Message { text: plain_lines(found) },
-        locations: [location(file, found.start, found.end, None)],
+        locations: [location(file.path(), (found.start, found.end), None)],
         related_locations: related.collect(),
         partial_fingerprints: BTreeMap::from([(FINGERPRINT, found.fingerprint.clone())]),
         suppressions: None,
@@ -287,27 +286,19 @@ fn outcome(report: &Report<'_>, file: &File<'_>, found: &Finding<'_>) -> Outcome
 /// The service file's own word is in the source that was looked at; a grant is another's, in a file
 /// beside it.
 fn suppression(acceptance: &Acceptance<'_>) -> Suppression {
-    let (kind, guardrail, grant) = match acceptance.by {
-        By::Expectation => ("inSource", None, None),
-        By::Grant { guardrail, id } => ("external", Some(plain(guardrail)), Some(plain(id))),
-    };
-    let (start, end) = acceptance.place();
-    let said = match acceptance.by {
-        By::Expectation => "expected".to_owned(),
-        By::Grant { guardrail, id } => format!("grant {id} of guardrail {guardrail}"),
+    let (kind, by, guardrail, grant) = match acceptance.by {
+        By::Expectation => ("inSource", "expected".to_owned(), None, None),
+        By::Grant { guardrail, id } => {
+            let by = format!("grant {id} of guardrail {guardrail}");
+            ("external", by, Some(plain(guardrail)), Some(plain(id)))
+        }
     };
     let reason = acceptance.reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     Suppression {
         kind,
         status: "accepted",
-        justification: plain(&format!("{said}, {}{reason}", acceptance.term())),
-        location: Location {
-            physical_location: Physical {
-                artifact_location: uri(acceptance.path()),
-                region: region(start, end),
-            },
-            message: None,
-        },
+        justification: plain(&format!("{by}, {}{reason}", acceptance.term())),
+        location: location(acceptance.path(), acceptance.place(), None),
         properties: Exception {
             owner: acceptance.owner.map(plain),
             expires: acceptance.expires.clone(),
@@ -323,20 +314,19 @@ fn fix(file: &File<'_>, found: &Finding<'_>, new: &str) -> Fix {
         artifact_changes: [Change {
             artifact_location: uri(file.path()),
             replacements: [Replacement {
-                deleted_region: region(found.start, found.end),
+                deleted_region: region((found.start, found.end)),
                 inserted_content: Message { text: new.to_owned() },
             }],
         }],
     }
 }
 
-fn location(file: &File<'_>, start: Position, end: Position, message: Option<Message>) -> Location {
-    let artifact_location = uri(file.path());
-    let physical_location = Physical { artifact_location, region: region(start, end) };
+fn location(path: &str, place: (Position, Position), message: Option<Message>) -> Location {
+    let physical_location = Physical { artifact_location: uri(path), region: region(place) };
     Location { physical_location, message }
 }
 
-fn region(start: Position, end: Position) -> Region {
+fn region((start, end): (Position, Position)) -> Region {
     Region {
         start_line: start.line,
         start_column: start.column,

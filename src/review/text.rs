@@ -64,7 +64,7 @@ pub fn table(review: &Review<'_>) -> String {
 }
 
 /// What stands below the changes: what did not change, the table, and what all of it rests on.
-pub(super) fn footer(review: &Review<'_>) -> Vec<String> {
+fn footer(review: &Review<'_>) -> Vec<String> {
     let mut lines = unchanged(review);
     lines.push(String::new());
     lines.extend(table(review).lines().map(str::to_owned));
