@@ -1,15 +1,16 @@
-//! One connection, held against what a listener takes: with where it really comes from, which its
-//! client's address does not tell.
+//! What becomes of one connection at a listener, by where it really comes from, which its client's
+//! address alone does not tell.
 //!
 //! Sets of clients speak of addresses, and a loopback address in them stands for the processes of
 //! this host. But such a process may take any other address of the host before it connects. Then
 //! its packets still never leave the host: neither the class of that address nor a pin keeps them
-//! away, and only a list of clients goes by it.
+//! away, only a list of clients can.
 
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Accept, Answer, Destination, Device, Exposure, flows::Flows, local::Local, reach::Taken,
+    Accept, Answer, Destination, Device, Exposure, by_port::ByPort, flows::Flows, local::Local,
+    reach::Taken,
 };
 use crate::{
     address::{Class, class::addresses_of, classify, set::AddressSet},
@@ -43,7 +44,7 @@ pub struct Connection<'a> {
 pub struct Fate {
     /// Whether the kernel gives it to the listener.
     pub accepted: Answer,
-    /// Whether it does, and the list of clients has the client: no assumption is made.
+    /// Whether it does, and the list of clients lets it in: no assumption is made.
     pub admitted: Answer,
     /// Whether the backend answers, under the assumptions.
     pub served: Answer,
@@ -108,10 +109,12 @@ impl Connection<'_> {
             return Answer::No;
         }
         let sources = Sources::of(accept, exposure);
-        let source = match () {
-            () if sources.known.contains(self.client) => Answer::Yes,
-            () if sources.possible.contains(self.client) => Answer::Perhaps,
-            () => Answer::No,
+        let source = if sources.known.contains(self.client) {
+            Answer::Yes
+        } else if sources.possible.contains(self.client) {
+            Answer::Perhaps
+        } else {
+            Answer::No
         };
         let locals = Local::of(accept);
         let local = locals.iter().map(|local| local.may_hold(self.to.ip())).max();
@@ -135,7 +138,7 @@ impl Connection<'_> {
     }
 
     fn is_in(&self, flows: &Flows) -> Answer {
-        let has = |(local, ports): (&Local, &super::by_port::ByPort)| {
+        let has = |(local, ports): (&Local, &ByPort)| {
             let here = ports.at(self.to.port());
             let is_client = here.iter().any(|(_, clients)| clients.contains(self.client));
             if is_client { local.may_hold(self.to.ip()) } else { Answer::No }

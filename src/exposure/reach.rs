@@ -41,8 +41,8 @@ pub struct Reach {
 pub struct Taken {
     /// What the kernel takes, by the interface that it must arrive over.
     ///
-    /// In every set a loopback address stands for the processes of this host. What they get at when
-    /// they take another of its addresses is no matter of sets: see
+    /// In every set a loopback address stands for the processes of this host. No set says what they
+    /// reach by taking another of its addresses: see
     /// [`Connection`](super::connection::Connection).
     pub accept: Vec<(Device, Flows)>,
     /// What of it arrives, under the assumptions.

@@ -1,4 +1,4 @@
-//! Where clients are, in the six words that people judge by.
+//! Where clients are, in the seven words that people judge by.
 
 use std::{
     fmt,

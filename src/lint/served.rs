@@ -52,11 +52,14 @@ impl Served {
     fn over(side: &Side, listener: &Listener) -> Option<Self> {
         let served = listener.admitted(senders(side)?);
         let has = |vantage: Vantage| vantage.extent(&served) != Extent::None;
-        let scope = match () {
-            () if has(Vantage::Public4) || has(Vantage::Public6) => Scope::Public,
-            () if has(Vantage::Shared) => Scope::Shared,
-            () if has(Vantage::Private) || has(Vantage::Link) => Scope::Private,
-            () => return None,
+        let scope = if has(Vantage::Public4) || has(Vantage::Public6) {
+            Scope::Public
+        } else if has(Vantage::Shared) {
+            Scope::Shared
+        } else if has(Vantage::Private) || has(Vantage::Link) {
+            Scope::Private
+        } else {
+            return None;
         };
         let is_listed = |clients: &AddressSet| !covers_everyone(clients, side.family);
         Some(Self { scope, named: listener.clients.as_ref().is_some_and(is_listed) })

@@ -4,7 +4,7 @@
 use std::{cmp::Ordering, num::NonZeroU32};
 
 use super::{Cause, Field};
-use crate::policy::{Action, Expose, Listener, Policy, Rate, UnixSocket};
+use crate::policy::{Action, Expose, Listener, Policy, Rate, Side, UnixSocket};
 
 /// A listener with the file that it is in.
 type In<'a> = (&'a Policy, &'a Listener);
@@ -30,7 +30,7 @@ pub(super) fn compare((old, before): In<'_>, (new, after): In<'_>) -> (Vec<Cause
     match (&before.expose, &after.expose) {
         (Expose::Unix(before), Expose::Unix(after)) => scales.path(before, after),
         (Expose::Ip(before), Expose::Ip(after)) => {
-            let pinned = |sides: &[crate::policy::Side]| sides.iter().all(|side| side.pin);
+            let pinned = |sides: &[Side]| sides.iter().all(|side| side.pin);
             if before.iter().map(|side| &side.place).eq(after.iter().map(|side| &side.place)) {
                 let word = |pinned| Some(if pinned { "device" } else { "none" }.to_owned());
                 let (before, after) = (pinned(before), pinned(after));
