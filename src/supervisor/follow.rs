@@ -87,9 +87,26 @@ impl Following {
         let (reader, running) = (Reader::default(), content.hash);
         Self { reader, contents, running, guardrails, second_look: None }
     }
+
+    fn look_again(&mut self) {
+        self.second_look = Some(Instant::now() + SECOND_LOOK);
+    }
+
+    /// Notes that what was judged is refused. Whether that is to be said: at first it may be half
+    /// written, and is only looked at again.
+    fn refuse(&mut self, judged: Judged) -> bool {
+        match self.contents.refused(judged.hash, judged.asked) {
+            Doubt::LookAgain => {
+                self.look_again();
+                false
+            }
+            Doubt::Say => true,
+        }
+    }
 }
 
 /// What is judged.
+#[derive(Clone, Copy)]
 struct Judged {
     /// The content under its guardrails.
     hash: Hash,
@@ -116,18 +133,16 @@ impl Supervisor<'_> {
     ) {
         let mut host = Instant::now() + HOST;
         loop {
-            let next = {
-                tokio::select! {
-                    asked = signals.next() => match asked {
-                        Asked::Stop => Next::Stop,
-                        Asked::Look => Next::Look { asked: true },
-                    },
-                    () = watch.time_to_look() => Next::Look { asked: false },
-                    () = due(following.second_look) => Next::Look { asked: false },
-                    Some(incident) = self.incidents.recv() => Next::Incident(incident),
-                    () = sleep(SETTLE), if !self.sockets.is_settled() => Next::Settle,
-                    () = sleep_until(host) => Next::Host,
-                }
+            let next = tokio::select! {
+                asked = signals.next() => match asked {
+                    Asked::Stop => Next::Stop,
+                    Asked::Look => Next::Look { asked: true },
+                },
+                () = watch.time_to_look() => Next::Look { asked: false },
+                () = due(following.second_look) => Next::Look { asked: false },
+                Some(incident) = self.incidents.recv() => Next::Incident(incident),
+                () = sleep(SETTLE), if !self.sockets.is_settled() => Next::Settle,
+                () = sleep_until(host) => Next::Host,
             };
             match next {
                 Next::Look { asked } => self.look(&mut following, asked).await,
@@ -163,7 +178,7 @@ impl Supervisor<'_> {
         following.guardrails = governed;
         match following.reader.look(&self.options.file, asked || again || is_governed_anew) {
             Seen::Same => {}
-            Seen::Unstable => following.second_look = Some(Instant::now() + SECOND_LOOK),
+            Seen::Unstable => following.look_again(),
             Seen::Missing(reason) => {
                 if following.contents.missing(now()) || asked {
                     let file = self.options.file.display();
@@ -192,26 +207,23 @@ impl Supervisor<'_> {
         following: &mut Following,
         content: &Content,
         guardrails: Result<Vec<GuardrailFile>, Unread>,
-        Judged { hash, asked }: Judged,
+        judged: Judged,
     ) {
         let facts = match facts::live::read() {
             Ok(facts) => facts,
             Err(error) => {
                 // Nothing is known against the file, so it must not have to change once more.
-                following.second_look = Some(Instant::now() + SECOND_LOOK);
+                following.look_again();
                 return error!(%error, "cannot read this host's addresses; what runs stays");
             }
         };
         let guardrails = match guardrails {
             Ok(guardrails) => guardrails,
             Err(error) => {
-                match following.contents.refused(hash, asked) {
-                    Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),
-                    Doubt::Say => {
-                        let why = &error.source;
-                        error!(%error, %why, "what runs stays");
-                        self.reject(1);
-                    }
+                if following.refuse(judged) {
+                    let why = &error.source;
+                    error!(%error, %why, "what runs stays");
+                    self.reject(1);
                 }
                 return;
             }
@@ -219,18 +231,13 @@ impl Supervisor<'_> {
         let mut judgement =
             Judgement::of(self.options, content, facts, guardrails, Some(&self.policy));
         let Some(accepted) = judgement.accepted.take() else {
-            match following.contents.refused(hash, asked) {
-                Doubt::LookAgain => following.second_look = Some(Instant::now() + SECOND_LOOK),
-                Doubt::Say => {
-                    judgement.say(self.announce);
-                    if content.hash == following.running {
-                        // A limit refuses a change or a start; it closes nothing that serves.
-                        warn!(
-                            "the guardrails do not allow what runs; it stays until its next start"
-                        );
-                    }
-                    self.reject(judgement.refusals());
+            if following.refuse(judged) {
+                judgement.say(self.announce);
+                if content.hash == following.running {
+                    // A guardrail refuses a change or a start; it closes nothing that serves.
+                    warn!("the guardrails do not allow what runs; it stays until its next start");
                 }
+                self.reject(judgement.refusals());
             }
             return;
         };
@@ -239,11 +246,11 @@ impl Supervisor<'_> {
         let changed = accepted.policy != self.policy || accepted.plan != self.plan;
         if changed && let Err(refusal) = self.apply(accepted.policy, accepted.plan).await {
             // No half-written file does this, so there is nothing to wait for.
-            following.contents.refused(hash, true);
+            following.contents.refused(judged.hash, true);
             let refusals = self.tell_refusal(&refusal);
             return self.reject(refusals);
         }
-        following.contents.accepted(hash);
+        following.contents.accepted(judged.hash);
         following.running = content.hash;
         (self.announce)(&Event::Reloaded(self.generation));
     }

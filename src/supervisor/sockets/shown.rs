@@ -27,8 +27,8 @@ impl Sockets {
 }
 
 impl Group {
-    /// Where it is bound, with what is not to be expected of one that was just opened: that it has
-    /// more sockets than one, and what it is there for if the plan does not list it.
+    /// Where it is bound; whether it has several sockets, and why it is still open where the plan
+    /// does not list it.
     fn shown(&self) -> Option<String> {
         let (_, first) = self.sockets.first()?;
         let mut shown = first.address().to_string();
