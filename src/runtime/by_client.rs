@@ -81,8 +81,8 @@ impl Ledger {
         let known = self.young.get(&client).or_else(|| self.old.get(&client));
         let paid = known.copied().unwrap_or_default();
         let enters = pace.opens(paid) <= now;
-        // Who is turned away is remembered as well, or it would only have to try on until it is
-        // forgotten.
+        // One that is turned away is remembered as well, or it would only have to go on trying
+        // until it is forgotten.
         self.young.insert(client, if enters { pace.charge(paid, now) } else { paid });
         enters
     }

@@ -109,7 +109,8 @@ impl Door {
     pub(super) fn open(
         id: SocketId,
         socket: &BoundSocket,
-        (duty, crew): (Duty, Crew),
+        duty: Duty,
+        crew: Crew,
         desk: Rc<Desk>,
     ) -> io::Result<Rc<Self>> {
         let local = Arc::new(Local::of(socket.address()));
@@ -299,22 +300,19 @@ impl Door {
         };
         let Client { connection, arrival } = client;
         let address = arrival.client.map(|client| client.ip());
-        let verdict = place.admit(&serving.state(), address, arrival.at);
-        match verdict {
+        let state = Arc::clone(&serving.state());
+        match place.admit(&state, address, arrival.at) {
             Verdict::Admit => {
-                let state = Arc::clone(&serving.state());
                 let client = Handed { connection, arrival, place, state };
-                match self.crew.borrow().hand_over(&self.desk.sessions, client) {
-                    Ok(()) => {}
-                    Err(client) => self.begin(serving, client)?,
-                }
+                let handed = self.crew.borrow().hand_over(&self.desk.sessions, client);
+                handed.or_else(|client| self.begin(serving, client))
             }
             Verdict::Deny(reason) => {
                 self.desk.deny(&serving, &arrival, reason);
                 abort(&connection);
+                Ok(())
             }
         }
-        Ok(())
     }
 
     /// Begins a session here. The poll may have no room for it; as with descriptors, there will be

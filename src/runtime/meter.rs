@@ -121,7 +121,7 @@ mod tests {
     }
 
     /// Four threads ask and enter as fast as they can, each by a clock that stands still. The bound
-    /// is that of the module: the count, and one less than there are threads.
+    /// is that of [`Meter`]: the count, and one less than there are threads.
     #[test]
     fn threads_let_in_one_less_than_there_are_of_them_beyond_the_rate() {
         const THREADS: u32 = 4;

@@ -167,7 +167,7 @@ impl Worker {
     /// Begins the session of a client that another worker has accepted.
     fn take_up(&mut self, client: Handed) {
         let Handed { connection, arrival, place, state } = client;
-        let known = self.listeners.get(&state.policy.id).map(Rc::clone);
+        let known = self.listeners.get(&state.policy.id).cloned();
         let serving = known.unwrap_or_else(|| {
             let serving = Rc::new(Serving::new(&state, self.number));
             if state.generation > self.desk.generation.get() {
@@ -244,7 +244,7 @@ impl Worker {
             self.doors.insert(id, post);
             return;
         }
-        match Door::open(id, &socket, (duty, crew), Rc::clone(&self.desk)) {
+        match Door::open(id, &socket, duty, crew, Rc::clone(&self.desk)) {
             Ok(door) => {
                 let task = self.accepting.spawn_local(Rc::clone(&door).accept()).id();
                 self.doors.insert(id, Post { door, task });
