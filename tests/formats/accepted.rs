@@ -44,9 +44,14 @@ tests:
   - { name: no database is public, from: public, to: { group: sql }, expect: unreachable }
 ";
 
+/// One without grants.
+const STRICTER: &str = "portcullis_guardrails: 1\nname: team\nmay_expose: [private]\n";
+
+/// Checks the service under the guardrail that grants, and under what else the arguments name.
 fn check(arguments: &[&str]) -> (ServiceFile, Ended) {
     let file = ServiceFile::new(SERVICE);
     fs::write(file.beside("acme.yaml"), GUARDRAIL).unwrap();
+    fs::write(file.beside("team.yaml"), STRICTER).unwrap();
     let mut command = portcullis();
     command.args(["check", "--now", "2026-11-22", "--guardrails", "acme.yaml"]).args(arguments);
     command.arg("portcullis.yaml").current_dir(file.folder());
@@ -127,23 +132,7 @@ fn code_scanning_that_shows_them_as_open_can_have_a_report_without_them() {
 
 #[test]
 fn what_one_guardrail_grants_and_another_refuses_is_open() {
-    let file = ServiceFile::new(SERVICE);
-    fs::write(file.beside("acme.yaml"), GUARDRAIL).unwrap();
-    fs::write(
-        file.beside("team.yaml"),
-        "portcullis_guardrails: 1\nname: team\nmay_expose: [private]\n",
-    )
-    .unwrap();
-    let mut command = portcullis();
-    command.args(["check", "--now", "2026-11-22", "--format", "sarif"]);
-    command.args(["--guardrails=acme.yaml", "--guardrails=team.yaml", "portcullis.yaml"]);
-    let document = json(
-        &Ended::of({
-            command.current_dir(file.folder());
-            command
-        })
-        .out,
-    );
+    let document = json(&check(&["--format", "sarif", "--guardrails", "team.yaml"]).1.out);
     assert_is_sarif(&document);
     let [result] = results(&document, "PC0102")[..] else { panic!("{document:#}") };
     assert!(result["suppressions"].as_array().unwrap().is_empty(), "{result:#}");

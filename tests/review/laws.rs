@@ -36,6 +36,11 @@ impl File {
     }
 }
 
+fn review<'a>(old: &'a File, new: &'a File, assume: Assume) -> Review<'a> {
+    let today = Date::read("2026-11-22").unwrap();
+    Review::of(Some(old.version()), Some(new.version()), assume, today)
+}
+
 fn assume() -> impl Strategy<Value = Assume> {
     prop::sample::select(&[Assume::All, Assume::None][..])
 }
@@ -45,8 +50,7 @@ proptest! {
     #[test]
     fn a_difference_is_always_printed(old in services(), new in services(), assume in assume()) {
         let (old, new) = (File::of(&old), File::of(&new));
-        let today = Date::read("2026-11-22").unwrap();
-        let review = Review::of(Some(old.version()), Some(new.version()), assume, today);
+        let review = review(&old, &new, assume);
         let (text, markdown) = (text::render(&review), markdown::render(&review));
         for change in review.diff.changes.iter().filter(|change| !change.effect.passes()) {
             let name = &change.listener;
@@ -70,8 +74,7 @@ proptest! {
         assume in assume(),
     ) {
         let (old, new) = (File::of(&old), File::of(&new));
-        let today = Date::read("2026-11-22").unwrap();
-        let review = Review::of(Some(old.version()), Some(new.version()), assume, today);
+        let review = review(&old, &new, assume);
         for part in review.diff.changes.iter().flat_map(|change| &change.gained) {
             let one = part.flows.at(part.witness.port);
             let one = one.from(&AddressSet::of_blocks([part.witness.client.into()]));
