@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::{Accept, Destination, Exposure, vantage::Senders};
 use crate::{
-    address::{Class, Date, class, set::AddressSet},
+    address::{Date, class, classify, set::AddressSet},
     policy::{
         Action, Expose, Listener, ListenerId, Policy,
         governance::{
@@ -192,31 +192,17 @@ const STATUS: &str = "serve:status";
 
 /// What the addresses of an accept may count as.
 pub(super) fn scopes(accept: &Accept, guardrail: &Guardrail) -> Vec<Scope> {
-    let of = |addresses: &AddressSet, class| {
-        let parts = guardrail.split(addresses, class).into_iter();
-        parts.map(|(scope, _)| scope).collect::<Vec<_>>()
-    };
-    let mut scopes = match &accept.destination {
-        Destination::Open => vec![Scope::Any],
-        Destination::One(address) => vec![guardrail.scope_of(*address)],
-        Destination::Within(set) => accept
-            .classes()
-            .into_iter()
-            .flat_map(|class| of(&set.intersection(class::addresses_of(class)), class))
-            .collect(),
-    };
+    let parts = parts(accept, guardrail).into_iter().flatten();
+    let mut scopes: Vec<_> = parts.map(|(scope, _)| scope).collect();
     scopes.sort_unstable();
     scopes.dedup();
     scopes
 }
 
 fn needs(accept: &Accept, guardrail: &Guardrail) -> Vec<(Scope, Need)> {
-    let of_class = |addresses: &AddressSet, class: Class| {
-        let parts = guardrail.split(addresses, class);
-        let (free, bound) = (
-            parts.iter().find(|(_, is_free)| *is_free),
-            parts.iter().find(|(_, is_free)| !*is_free),
-        );
+    let of_class = |parts: Vec<(Scope, bool)>| {
+        let free = parts.iter().find(|(_, is_free)| *is_free);
+        let bound = parts.iter().find(|(_, is_free)| !is_free);
         match (free, bound) {
             (Some(_), Some((scope, _))) => Some((*scope, Need::Perhaps)),
             (None, Some((scope, _))) => Some((*scope, Need::Grant)),
@@ -224,20 +210,22 @@ fn needs(accept: &Accept, guardrail: &Guardrail) -> Vec<(Scope, Need)> {
             (None, None) => None,
         }
     };
+    parts(accept, guardrail).into_iter().filter_map(of_class).collect()
+}
+
+/// The addresses of an accept, class by class, split by what they count as: each part with its
+/// scope and whether it needs no grant.
+fn parts(accept: &Accept, guardrail: &Guardrail) -> Vec<Vec<(Scope, bool)>> {
     match &accept.destination {
-        Destination::Open => {
-            let is_free = guardrail.may_expose.contains(&Scope::Any);
-            vec![(Scope::Any, if is_free { Need::None } else { Need::Grant })]
-        }
+        Destination::Open => vec![vec![(Scope::Any, Scope::Any.is_in(&guardrail.may_expose))]],
         Destination::One(address) => {
-            let class = crate::address::classify(*address);
-            of_class(&AddressSet::of_blocks([(*address).into()]), class).into_iter().collect()
+            let alone = AddressSet::of_blocks([(*address).into()]);
+            vec![guardrail.split(&alone, classify(*address))]
         }
         Destination::Within(set) => {
-            let classes = accept.classes().into_iter();
-            classes
-                .filter_map(|class| of_class(&set.intersection(class::addresses_of(class)), class))
-                .collect()
+            let of_class =
+                |class| guardrail.split(&set.intersection(class::addresses_of(class)), class);
+            accept.classes().into_iter().map(of_class).collect()
         }
     }
 }

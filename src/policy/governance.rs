@@ -8,7 +8,6 @@ mod term;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    net::IpAddr,
 };
 
 pub use bounds::{Bounds, Excess, Few, Flow, Net};
@@ -17,7 +16,7 @@ pub use term::{Key, Standing, TicketPattern, standing};
 
 use super::{Expiry, claim::Claim};
 use crate::{
-    address::{Class, Date, class, classify, set::AddressSet},
+    address::{Class, Date, class, set::AddressSet},
     config::Spanned,
     diagnostic::Level,
 };
@@ -198,13 +197,6 @@ impl fmt::Display for Scope {
 }
 
 impl Guardrail {
-    /// What the address counts as for this guardrail.
-    #[must_use]
-    pub fn scope_of(&self, address: IpAddr) -> Scope {
-        let zone = self.zones.iter().find(|zone| zone.block.contains(address));
-        zone.map_or_else(|| Scope::of(classify(address)), |zone| zone.scope)
-    }
-
     /// The addresses that count as this class for this guardrail.
     #[must_use]
     pub fn addresses_of(&self, class: Class) -> AddressSet {
