@@ -1,6 +1,7 @@
 //! The command line: the only module that prints and decides exit codes.
 
 mod args;
+mod audit;
 mod check;
 mod diff;
 mod explain;
@@ -99,6 +100,12 @@ enum Error {
     /// The host could not be asked.
     #[error("cannot read this host's addresses")]
     Host(#[source] io::Error),
+    /// The kernel does not tell its sockets.
+    #[error("cannot read this host's sockets")]
+    Sockets(#[source] io::Error),
+    /// The processes of this host cannot be listed.
+    #[error("cannot read this host's processes")]
+    Processes(#[source] io::Error),
     /// A guardrail could not be read.
     #[error(transparent)]
     Ungoverned(#[from] Unread),
@@ -120,6 +127,8 @@ impl Error {
             | Self::Baseline { .. }
             | Self::Facts { .. }
             | Self::Host(_)
+            | Self::Sockets(_)
+            | Self::Processes(_)
             | Self::Ungoverned(_) => Exit::CannotJudge,
             Self::NoRule(_) | Self::Usage(_) => Exit::Usage,
             Self::Unwritable { .. } => Exit::Failed,
@@ -148,6 +157,7 @@ pub fn main() -> ExitCode {
         args::Command::Diff(args) => diff::diff(&args, &mut out),
         args::Command::Show(args) => show::show(&args, &mut out),
         args::Command::Plan(args) => plan::plan(&args, &mut out),
+        args::Command::Audit(args) => audit::audit(&args, &mut out),
         args::Command::Explain(args) => explain::explain(&args, &mut out),
         args::Command::Facts => facts::facts(&mut out),
         args::Command::Schema(args) => schema::schema(&args, &mut out),

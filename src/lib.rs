@@ -46,6 +46,7 @@ pub mod exposure;
 pub mod lint;
 pub mod review;
 
+pub mod audit;
 pub mod compile;
 pub mod telemetry;
 

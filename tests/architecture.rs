@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["plan", "balance", "admit"],
     &["exposure"],
     &["lint", "review"],
-    &["compile", "telemetry"],
+    &["audit", "compile", "telemetry"],
     &["relay"],
     &["runtime"],
     &["supervisor"],
@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "admit",
     "exposure",
     "lint",
+    "audit",
     "compile",
 ];
 

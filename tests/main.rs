@@ -3,6 +3,7 @@
 
 mod addresses;
 mod architecture;
+mod audit;
 mod bind;
 mod cli;
 mod faults;

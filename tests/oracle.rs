@@ -25,11 +25,8 @@ use portcullis::{
     source::Source,
 };
 
-use self::{
-    random::Random,
-    vantage::{Flow, Neighbour, Outcome},
-};
-use crate::support::{Answering, Program, ServiceFile, namespace::in_namespace};
+use self::vantage::{Flow, Neighbour, Outcome};
+use crate::support::{Answering, Program, ServiceFile, namespace::in_namespace, random::Random};
 
 const NAME: &str = "oracle::what_connects_and_is_answered_is_what_the_model_says";
 

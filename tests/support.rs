@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod namespace;
 pub(crate) mod program;
+pub(crate) mod random;
 pub(crate) mod services;
 pub(crate) mod sockets;
 pub(crate) mod trace;

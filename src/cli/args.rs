@@ -26,6 +26,8 @@ pub(super) enum Command {
     Show(Show),
     /// List the exact sockets of a file on this host, and what a reload would do
     Plan(Plan),
+    /// Hold what listens on this host against what files declare
+    Audit(Audit),
     /// Explain a finding's code
     Explain(Explain),
     /// Print this host's addresses and settings, for `check --facts` elsewhere
@@ -228,6 +230,69 @@ pub(super) struct Plan {
     pub(super) against: Option<PathBuf>,
     #[command(flatten)]
     pub(super) governed: Governed,
+}
+
+/// Holds the sockets of this network namespace, as the kernel tells them, against files.
+///
+/// A row is a declared port or path, or a socket beyond. Its status: match; wider (it takes more
+/// than is declared, such as an IPv6 socket that takes IPv4 as well, or one that is tied to no
+/// interface); narrower; differs; missing; foreign (another process has it); shadowed (another's
+/// socket takes a part of it); exposed-by-host (route_localnet lets others at loopback);
+/// undeclared; lapsed (what allowed it has ended); unknown (whose it is cannot be seen).
+///
+/// A process is taken for one of a file's when it runs this program and was started to run that
+/// file. Descriptors of other users' processes are seen by root alone.
+///
+/// Exits 0 if all is as declared, 1 if it is not, 3 if that could not be seen. Listeners that live
+/// for less than an audit takes are not seen at all; firewalls and address translation are not
+/// looked at.
+#[derive(Debug, ClapArgs)]
+#[command(verbatim_doc_comment)]
+pub(super) struct Audit {
+    /// The service files that run here
+    #[arg(required_unless_present = "emit_declaration", conflicts_with = "emit_declaration")]
+    pub(super) files: Vec<PathBuf>,
+    /// Judge the listening TCP sockets and unconnected UDP sockets of every process
+    #[arg(long)]
+    pub(super) host: bool,
+    #[command(flatten)]
+    pub(super) governed: Governed,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = AuditFormat::Text)]
+    pub(super) format: AuditFormat,
+    /// Take less than is declared for no drift
+    #[arg(long)]
+    pub(super) allow_narrower: bool,
+    /// End with 0 where no drift was seen, though not everything was
+    #[arg(long)]
+    pub(super) best_effort: bool,
+    /// What becomes of undeclared UDP sockets on ports of outgoing connections
+    #[arg(long, value_enum, default_value_t = UdpEphemeral::Report, value_name = "WHAT")]
+    pub(super) udp_ephemeral: UdpEphemeral,
+    /// Write a first service file for what listens on this host, and judge nothing
+    ///
+    /// The file parses, and `check` refuses what is public or on every address until somebody
+    /// signs. Where a service would be forwarded to cannot be seen from its socket, so each is
+    /// forwarded to a path socket that does not exist: no connection ends up at a wrong service, or
+    /// at the listener itself.
+    #[arg(long, conflicts_with_all = ["host", "format", "allow_narrower", "udp_ephemeral"])]
+    pub(super) emit_declaration: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum AuditFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum UdpEphemeral {
+    /// They are counted: most are clients that wait for an answer
+    Ignore,
+    /// They are undeclared
+    Report,
 }
 
 /// What a file is held against besides itself.

@@ -135,7 +135,7 @@ impl Ways<'_> {
             let near = self.near.to(scope.class(), Some(accept.family()));
             let senders = match claim.assume {
                 Assume::All => near,
-                Assume::None => senders(accept, scope.class(), near),
+                Assume::None => senders(&accept.device, scope.class(), accept.family(), near),
             };
             let clients = self.spoken_of(accept, claim, senders).intersection(&elsewhere);
             Met { origin: Origin::Elsewhere, clients, certain }

@@ -14,15 +14,15 @@ use std::{
 };
 
 use super::{
-    Accept, Device, Exposure, assumption::Assumption, by_port::ByPort, flows::Flows, local::Local,
+    Device, Exposure, assumption::Assumption, by_port::ByPort, flows::Flows, local::Local,
     vantage::Senders,
 };
 use crate::{
     address::{Class, set::AddressSet},
     plan::LOOPBACK_DEVICE,
     policy::{
-        Action, BackendAddress, Expose, Listener, ListenerId, Policy, PortRange, UpstreamId,
-        claim::Assume,
+        Action, BackendAddress, Expose, Family, Listener, ListenerId, Policy, PortRange,
+        UpstreamId, claim::Assume,
     },
 };
 
@@ -153,7 +153,7 @@ impl Taken {
         for accepted in exposure.listener(&listener.id) {
             for local in Local::of(accepted) {
                 let near = Senders::registered().to(local.class(), local.family());
-                let senders = senders(accepted, local.class(), near);
+                let senders = senders(&accepted.device, local.class(), accepted.family(), near);
                 let near = if assume == Assume::None { senders } else { near };
                 let flows = |clients: &Arc<AddressSet>| {
                     let ports = accepted.ports().iter();
@@ -212,16 +212,18 @@ pub fn targets(policy: &Policy, listener: &Listener) -> Vec<Target> {
 /// Whose packets the kernel gives to the socket, wherever they come from. One that is tied to `lo`
 /// takes from this host only (measured: not even `route_localnet` with a neighbour's crafted route,
 /// or with DNAT, gets through).
-pub(super) fn senders<'n>(
-    accept: &Accept,
+#[must_use]
+pub fn senders<'n>(
+    device: &Device,
     class: Class,
+    family: Family,
     near: &'n Arc<AddressSet>,
 ) -> &'n Arc<AddressSet> {
-    let is_tied = matches!(&accept.device, Device::Named(name) if name == LOOPBACK_DEVICE);
+    let is_tied = matches!(device, Device::Named(name) if name == LOOPBACK_DEVICE);
     if class == Class::Host && is_tied {
         near
     } else {
-        Senders::registered().to(Class::Any, Some(accept.family()))
+        Senders::registered().to(Class::Any, Some(family))
     }
 }
 

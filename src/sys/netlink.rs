@@ -1,13 +1,17 @@
-//! Questions to the kernel over netlink: addresses, interfaces and TCP sockets, as plain data.
+//! Questions to the kernel over netlink: addresses, interfaces and sockets, as plain data.
 //!
 //! Reading an answer is a pure function over bytes that believes no length it did not check, so
 //! that tests can feed it whatever a kernel should never send.
 
 mod diag;
 mod message;
+mod path;
 mod route;
 
-pub use diag::{TcpSocket, TcpState, handshakes_on, tcp_listeners, tcp_sockets_on};
+pub use diag::{
+    OpenSocket, TcpSocket, TcpState, handshakes_on, tcp_listeners, tcp_sockets_on, udp_receivers,
+};
+pub use path::{FileOnDevice, PathSocket, path_listeners};
 pub use route::{Address, Link, addresses, links};
 
 use std::{

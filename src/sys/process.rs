@@ -1,20 +1,22 @@
 //! What this process is and may: descriptors, capabilities, users and its cgroup.
 
 mod holder;
+mod instance;
 mod writable;
 
 pub use holder::{Holder, Holders, holders_of, name_of};
+pub use instance::{Instance, instances};
 pub use writable::could_change;
 
 use std::{
     fs, io,
-    os::unix::fs::DirEntryExt,
+    os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
 };
 
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
-    unistd::{Group, Uid, User, geteuid},
+    unistd::{Gid, Group, Uid, User, geteuid},
 };
 
 /// Directories looked at in search of a cgroup: more than a full host has, and done in some ten
@@ -70,6 +72,20 @@ pub fn effective_user() -> u32 {
 #[must_use]
 pub fn user_name(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+}
+
+/// The name of a group, if the system knows one.
+#[must_use]
+pub fn group_name(gid: u32) -> Option<String> {
+    Group::from_gid(Gid::from_raw(gid)).ok().flatten().map(|group| group.name)
+}
+
+/// The network namespace that this process is in: the number that `lsns` and `/proc` have for it.
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn network_namespace() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
 /// The id of a user by name.

@@ -94,15 +94,14 @@ fn gather(step: Step, errno: Errno, bind: &Bind, address: Option<SocketAddr>) ->
 
 fn look_for_holders(evidence: &mut Evidence, port: u16) {
     let unseen = &mut evidence.unseen;
-    let mut or_none = |asked: std::io::Result<Vec<TcpSocket>>, what| {
-        asked.unwrap_or_else(|error| {
-            unseen.push(format!("{what}: {error}"));
-            Vec::new()
-        })
-    };
-    evidence.sockets = or_none(netlink::tcp_sockets_on(port), "the sockets of this port");
-    let listeners = or_none(netlink::tcp_listeners(), "the listening sockets of this host");
-    evidence.listening = listeners.iter().map(|listener| listener.local).collect();
+    match netlink::tcp_sockets_on(port) {
+        Ok(sockets) => evidence.sockets = sockets,
+        Err(error) => unseen.push(format!("the sockets of this port: {error}")),
+    }
+    match netlink::tcp_listeners() {
+        Ok(found) => evidence.listening = found.iter().map(|listener| listener.local).collect(),
+        Err(error) => unseen.push(format!("the listening sockets of this host: {error}")),
+    }
 
     let inodes = evidence.sockets.iter().map(|socket| socket.inode.into());
     match system::holders_of(&inodes.filter(|inode| *inode != 0).collect()) {

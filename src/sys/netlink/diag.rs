@@ -1,4 +1,4 @@
-//! The kernel's TCP sockets, whoever owns them (`man 7 sock_diag`).
+//! The kernel's TCP and UDP sockets, whoever owns them (`man 7 sock_diag`).
 
 use std::{
     io,
@@ -11,8 +11,12 @@ use crate::sys::bytes::take;
 /// More sockets on one port than a diagnosis can use; further ones are not kept.
 const MAX_SOCKETS: usize = 16_384;
 
+/// More listeners than a host can have descriptors for. A table beyond it is refused rather than
+/// cut, because what is missing from it would pass for closed.
+const MAX_LISTENERS: usize = 1 << 20;
+
 /// `SOCK_DIAG_BY_FAMILY` of `linux/sock_diag.h`.
-const SOCK_DIAG_BY_FAMILY: u16 = 20;
+pub(super) const SOCK_DIAG_BY_FAMILY: u16 = 20;
 
 /// Attribute of a listening or unconnected IPv6 socket: its IPV6_V6ONLY.
 const INET_DIAG_SKV6ONLY: u16 = 11;
@@ -27,7 +31,10 @@ const ALL_STATES: u32 = 0x3fff;
 const OLD_STATES: u32 = 0x0fff;
 
 /// The bit of state 10.
-const LISTEN: u32 = 1 << 10;
+pub(super) const LISTEN: u32 = 1 << 10;
+
+/// The bit of state 7, in which a UDP socket is that has no peer: anybody may send to it.
+const UNCONNECTED: u32 = 1 << 7;
 
 /// `SYN_RECV`, and `NEW_SYN_RECV` (12), which handshakes are kept in since Linux 4.4 and which is
 /// shown as the former.
@@ -56,6 +63,22 @@ pub struct TcpSocket {
     pub cgroup: Option<u64>,
 }
 
+/// A socket that takes whatever comes to its address: it listens (TCP), or has no peer (UDP). The
+/// text tables of `/proc/net` have neither its device nor IPV6_V6ONLY.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenSocket {
+    /// Where it is bound; an IPv6 socket on a mapped address serves IPv4.
+    pub local: SocketAddr,
+    /// Index of the interface it is tied to by SO_BINDTODEVICE or by its scope; 0 for none.
+    pub device: u32,
+    /// Its IPV6_V6ONLY; `false` of an IPv4 socket.
+    pub only_v6: bool,
+    /// The user who made it.
+    pub uid: u32,
+    /// Its number in `/proc/*/fd`.
+    pub inode: u32,
+}
+
 /// A state of TCP, by the kernel's numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names are those of RFC 9293")]
@@ -80,18 +103,35 @@ pub enum TcpState {
 /// # Errors
 /// When the kernel refuses the question or its answer makes no sense.
 pub fn tcp_sockets_on(port: u16) -> io::Result<Vec<TcpSocket>> {
-    match ask(port, ALL_STATES) {
-        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => ask(port, OLD_STATES),
+    let some = |states| -> io::Result<Vec<TcpSocket>> {
+        let mut sockets = Vec::new();
+        ask(libc::IPPROTO_TCP, port, states, |socket| {
+            if sockets.len() < MAX_SOCKETS {
+                sockets.push(socket);
+            }
+        })?;
+        Ok(sockets)
+    };
+    match some(ALL_STATES) {
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => some(OLD_STATES),
         answer => answer,
     }
 }
 
-/// Every listening socket of both families.
+/// Every listening TCP socket of both families, in order and each once.
 ///
 /// # Errors
-/// When the kernel refuses the question or its answer makes no sense.
-pub fn tcp_listeners() -> io::Result<Vec<TcpSocket>> {
-    ask(0, LISTEN)
+/// When the kernel refuses the question, its answer makes no sense, or there are too many.
+pub fn tcp_listeners() -> io::Result<Vec<OpenSocket>> {
+    open(libc::IPPROTO_TCP, LISTEN)
+}
+
+/// Every UDP socket of both families that has no peer, in order and each once.
+///
+/// # Errors
+/// As [`tcp_listeners`].
+pub fn udp_receivers() -> io::Result<Vec<OpenSocket>> {
+    open(libc::IPPROTO_UDP, UNCONNECTED)
 }
 
 /// How many handshakes have begun at local port `port`, in both families, and are not over.
@@ -99,33 +139,53 @@ pub fn tcp_listeners() -> io::Result<Vec<TcpSocket>> {
 /// # Errors
 /// When the kernel refuses the question or its answer makes no sense.
 pub fn handshakes_on(port: u16) -> io::Result<usize> {
-    Ok(ask(port, HANDSHAKES)?.iter().filter(|socket| socket.state == TcpState::SynReceived).count())
+    let mut count = 0;
+    ask(libc::IPPROTO_TCP, port, HANDSHAKES, |socket| {
+        count += usize::from(socket.state == TcpState::SynReceived);
+    })?;
+    Ok(count)
+}
+
+fn open(protocol: i32, states: u32) -> io::Result<Vec<OpenSocket>> {
+    let mut sockets = Vec::new();
+    let mut all = true;
+    ask(protocol, 0, states, |it| {
+        all = sockets.len() < MAX_LISTENERS;
+        if all {
+            let TcpSocket { local, device, only_v6, uid, inode, .. } = it;
+            sockets.push(OpenSocket { local, device, only_v6, uid, inode });
+        }
+    })?;
+    if !all {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "there are too many sockets"));
+    }
+    // The kernel walks its table in steps, and one that moves meanwhile may be met twice.
+    sockets.sort_unstable();
+    sockets.dedup();
+    Ok(sockets)
 }
 
 /// `port` 0 asks for every port.
-fn ask(port: u16, states: u32) -> io::Result<Vec<TcpSocket>> {
-    let mut sockets = Vec::new();
+fn ask(protocol: i32, port: u16, states: u32, mut each: impl FnMut(TcpSocket)) -> io::Result<()> {
     for family in [libc::AF_INET, libc::AF_INET6] {
         dump(
             libc::NETLINK_SOCK_DIAG,
             SOCK_DIAG_BY_FAMILY,
-            &body(family, port, states),
+            &body(family, protocol, port, states),
             |_, answer| {
                 // Not every part of the kernel's walk looks at the port it was asked for.
                 let socket = read(answer).filter(|it| port == 0 || it.local.port() == port);
-                if sockets.len() < MAX_SOCKETS {
-                    sockets.extend(socket);
-                }
+                socket.into_iter().for_each(&mut each);
             },
         )?;
     }
-    Ok(sockets)
+    Ok(())
 }
 
 /// `struct inet_diag_req_v2`.
-fn body(family: i32, port: u16, states: u32) -> Vec<u8> {
+fn body(family: i32, protocol: i32, port: u16, states: u32) -> Vec<u8> {
     let byte = |number: i32| u8::try_from(number).expect("families and protocols are small");
-    let mut body = vec![byte(family), byte(libc::IPPROTO_TCP), 0, 0];
+    let mut body = vec![byte(family), byte(protocol), 0, 0];
     body.extend(states.to_ne_bytes());
     body.extend(port.to_be_bytes());
     // The peer's port, both addresses and the interface: any.
@@ -218,7 +278,7 @@ impl std::fmt::Display for TcpState {
 #[cfg(test)]
 mod tests {
     use std::{
-        net::{TcpListener, TcpStream},
+        net::{TcpListener, TcpStream, UdpSocket},
         os::fd::AsFd,
     };
 
@@ -256,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_question_has_the_size_of_the_kernels_struct() {
-        assert_eq!(body(libc::AF_INET, 443, LISTEN).len(), 56);
+        assert_eq!(body(libc::AF_INET, libc::IPPROTO_TCP, 443, LISTEN).len(), 56);
     }
 
     #[test]
@@ -272,6 +332,16 @@ mod tests {
         assert!(sockets.iter().any(|it| it.state == TcpState::Established
             && Ok(it.peer) == client.local_addr().map_err(drop)));
         assert!(tcp_listeners().unwrap().iter().any(|it| it.local == address));
+    }
+
+    #[test]
+    fn a_datagram_socket_is_open_until_it_has_a_peer() {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let is_open = || udp_receivers().unwrap().iter().any(|it| it.local == address);
+        assert!(is_open());
+        socket.connect("127.0.0.1:9").unwrap();
+        assert!(!is_open());
     }
 
     #[test]
