@@ -14,8 +14,8 @@
 //! has one, or if nobody in sight has and every process of ours was looked into. Otherwise it is
 //! *unknown*, and what is said of it supposes that it is ours.
 
-pub mod declaration;
 pub mod end;
+pub mod first_file;
 pub mod json;
 pub mod lapse;
 pub mod live;

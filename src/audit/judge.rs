@@ -210,7 +210,9 @@ impl<'a> Judge<'a> {
                 if !is_judged || is_within && runs.is_none() {
                     continue;
                 }
-                if self.is_ephemeral(socket) && self.given.ephemeral_udp == EphemeralUdp::Ignore {
+                if self.is_ephemeral(&socket.end)
+                    && self.given.ephemeral_udp == EphemeralUdp::Ignore
+                {
                     report.ignored += 1;
                     continue;
                 }
@@ -218,14 +220,8 @@ impl<'a> Judge<'a> {
             }
         }
         for ((end, held), (file, count)) in rows {
-            let is_ephemeral = self
-                .given
-                .live
-                .sockets
-                .iter()
-                .any(|socket| socket.end == *end && self.is_ephemeral(socket));
             let (first, last) = self.given.facts.ephemeral_ports;
-            let hint = is_ephemeral.then(|| {
+            let hint = self.is_ephemeral(end).then(|| {
                 format!("inside ip_local_port_range, {first} to {last}: probably a client that waits for an answer (--udp-ephemeral=ignore)")
             });
             report.rows.push(Row {
@@ -239,9 +235,9 @@ impl<'a> Judge<'a> {
         }
     }
 
-    fn is_ephemeral(&self, socket: &Socket) -> bool {
+    fn is_ephemeral(&self, end: &End) -> bool {
         let (first, last) = self.given.facts.ephemeral_ports;
-        socket.end.transport == Transport::Udp && (first..=last).contains(&socket.end.port)
+        end.transport == Transport::Udp && (first..=last).contains(&end.port)
     }
 }
 

@@ -185,9 +185,14 @@ impl Report {
         if all.any(|status| status.is_drift(leniency)) {
             return Outcome::Drift;
         }
+        if !self.is_whole() && !leniency.best_effort { Outcome::Unseen } else { Outcome::Equal }
+    }
+
+    /// Whether everything could be seen.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
         let mut all = self.rows.iter().flat_map(Row::statuses);
-        let is_blind = !self.unseen.is_empty() || all.any(|status| status == Status::Unknown);
-        if is_blind && !leniency.best_effort { Outcome::Unseen } else { Outcome::Equal }
+        self.unseen.is_empty() && all.all(|status| status != Status::Unknown)
     }
 
     /// How many rows there are of each status, without those that none has.

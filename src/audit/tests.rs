@@ -387,7 +387,7 @@ fn a_first_file_parses_and_grants_nothing() {
     let hostile = "a\"\n  evil:\n    expose: \u{1b}[2J\u{202e}# */";
     table.sockets[2].held.processes[0].name = hostile.to_owned();
     table.sockets[15].held.processes[0].name = hostile.to_owned();
-    let text = declaration::write(&table, &facts()).unwrap();
+    let text = first_file::write(&table, &facts()).unwrap();
     assert!(
         text.is_ascii() && !text.chars().any(|sign| sign.is_control() && sign != '\n'),
         "{text}"
@@ -407,7 +407,7 @@ fn a_first_file_parses_and_grants_nothing() {
     let refused =
         |code: &str| findings.iter().filter(|finding| finding.code.to_string() == code).count();
     assert_eq!((refused("PC0101"), refused("PC0102")), (2, 2), "{findings:#?}");
-    assert_eq!(declaration::write(&live(&[("udp *:53", None)]), &facts()), None);
+    assert_eq!(first_file::write(&live(&[("udp *:53", None)]), &facts()), None);
 }
 
 #[test]

@@ -99,7 +99,8 @@ fn summary(report: &Report, leniency: Leniency) -> String {
         counts.push("nothing is declared, and nothing listens".to_owned());
     }
     let outcome = match report.outcome(leniency) {
-        Outcome::Equal => "live is as declared",
+        Outcome::Equal if report.is_whole() => "live is as declared",
+        Outcome::Equal => "what could be seen is as declared",
         Outcome::Drift => "live is not as declared",
         Outcome::Unseen => "not everything could be seen (--best-effort makes do)",
     };

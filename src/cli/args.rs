@@ -27,6 +27,22 @@ pub(super) enum Command {
     /// List the exact sockets of a file on this host, and what a reload would do
     Plan(Plan),
     /// Hold what listens on this host against what files declare
+    ///
+    /// Asks the kernel for the sockets of this network namespace and compares what they take with
+    /// what the files declare. Each declared port or path is a row, and so is each socket beyond.
+    ///
+    /// A row is `match`; `wider`: it takes more, such as an IPv6 socket that takes IPv4 as well, or
+    /// one that is tied to no interface; `narrower`; `differs`; `missing`; `foreign`: another
+    /// process has it; `shadowed`: another's socket takes a part of it; `exposed-by-host`:
+    /// route_localnet lets others at loopback; `undeclared`; `lapsed`: what allowed it has ended;
+    /// or `unknown`: whose it is cannot be seen.
+    ///
+    /// A process is taken for a file's own when it runs this very program and was started to `run`
+    /// that file. Only root sees the descriptors of other users' processes.
+    ///
+    /// Ends with 0 if all is as declared, 1 if it is not, 3 if that could not be seen. What listens
+    /// for less time than an audit takes is not seen at all; firewalls and address translation are
+    /// not looked at.
     Audit(Audit),
     /// Explain a finding's code
     Explain(Explain),
@@ -232,22 +248,7 @@ pub(super) struct Plan {
     pub(super) governed: Governed,
 }
 
-/// Holds the sockets of this network namespace, as the kernel tells them, against files.
-///
-/// A row is a declared port or path, or a socket beyond. Its status: match; wider (it takes more
-/// than is declared, such as an IPv6 socket that takes IPv4 as well, or one that is tied to no
-/// interface); narrower; differs; missing; foreign (another process has it); shadowed (another's
-/// socket takes a part of it); exposed-by-host (route_localnet lets others at loopback);
-/// undeclared; lapsed (what allowed it has ended); unknown (whose it is cannot be seen).
-///
-/// A process is taken for one of a file's when it runs this program and was started to run that
-/// file. Descriptors of other users' processes are seen by root alone.
-///
-/// Exits 0 if all is as declared, 1 if it is not, 3 if that could not be seen. Listeners that live
-/// for less than an audit takes are not seen at all; firewalls and address translation are not
-/// looked at.
 #[derive(Debug, ClapArgs)]
-#[command(verbatim_doc_comment)]
 pub(super) struct Audit {
     /// The service files that run here
     #[arg(required_unless_present = "emit_declaration", conflicts_with = "emit_declaration")]

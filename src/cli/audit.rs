@@ -12,7 +12,7 @@ use std::{
 use super::{Error, Exit, args, governed::Governed, host, read};
 use crate::{
     audit::{
-        self, Declaration, EphemeralUdp, Given, Scope, declaration, json, lapse,
+        self, Declaration, EphemeralUdp, Given, Scope, first_file, json, lapse,
         report::{Leniency, Outcome},
         text,
     },
@@ -79,7 +79,7 @@ fn emit(args: &args::Audit, facts: &Facts, out: &mut dyn Write) -> Result<Exit, 
     for unseen in &live.unseen {
         writeln!(errors, "unseen: {unseen}")?;
     }
-    let Some(text) = declaration::write(&live, facts) else {
+    let Some(text) = first_file::write(&live, facts) else {
         writeln!(errors, "error: nothing listens here that could be declared")?;
         return Ok(Exit::CannotJudge);
     };
