@@ -6,7 +6,9 @@ mod sight;
 use std::{
     fs,
     net::{SocketAddr, TcpListener},
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
     path::Path,
+    process::Command,
 };
 
 use serde_json::Value;
@@ -254,6 +256,41 @@ fn a_group_that_another_has_joined_is_shadowed() {
         });
         let (code, found) = rows(program.file.path(), &[]);
         assert_eq!((code, &*found[0]), (Some(1), "shadowed web 10.9.0.5:8080 on v0"));
+    });
+}
+
+#[test]
+fn a_path_is_judged_by_its_mode_and_by_who_listens_there() {
+    in_namespace("audit::a_path_is_judged_by_its_mode_and_by_who_listens_there", || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.sock");
+        let unix = format!("{{ unix: {{ path: {}, mode: \"0600\" }} }}", path.display());
+        let program = serving(&[listener("web", &unix, 0).replace("    port: 0\n", "")]);
+        let status = || rows(program.file.path(), &[]).1[0].split(' ').next().unwrap().to_owned();
+        assert_eq!(status(), "match");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        assert_eq!(status(), "wider");
+        let said = audit(program.file.path(), &[]).out;
+        assert!(said.contains("wider: its mode is 0666, and 0600 is declared"), "{said}");
+        fs::remove_file(&path).unwrap();
+        assert_eq!(status(), "missing");
+        let _other = UnixListener::bind(&path).unwrap();
+        assert_eq!(status(), "foreign");
+        // What the program still listens on has no declared name any more.
+        assert_eq!(rows(program.file.path(), &[]).1.len(), 2);
+    });
+}
+
+#[test]
+fn a_process_on_another_network_is_not_taken_for_one_on_this() {
+    in_namespace("audit::a_process_on_another_network_is_not_taken_for_one_on_this", || {
+        let program = serving(&[listener("web", "{ loopback: { families: [v4] } }", 8080)]);
+        let mut elsewhere = Command::new("unshare");
+        elsewhere.args(["--net", env!("CARGO_BIN_EXE_portcullis"), "audit"]);
+        elsewhere.arg(program.file.path());
+        let ended = Ended::of(elsewhere);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.out.contains("missing: no process in sight runs "), "{ended:?}");
     });
 }
 

@@ -287,7 +287,7 @@ fn ends_of<'e>(ends: impl IntoIterator<Item = &'e End>) -> Takes {
 fn missing(file: &File<'_>, met: &Met<'_>) -> Vec<String> {
     let mut says = Vec::new();
     if file.declaration.processes.is_empty() {
-        says.push(format!("no process in sight runs {}", file.declaration.file));
+        says.push(format!("no process in sight runs {} on this network", file.declaration.file));
     }
     let part = seen(met.theirs.iter().copied());
     says.extend(

@@ -126,9 +126,7 @@ fn sights(
     let mut sights = BTreeMap::new();
     for path in paths {
         let file = FileOnDevice::at(path).ok();
-        // The name of a socket tells nothing once its file was moved; the file tells it, but for
-        // file systems that number it in another way inside.
-        let is_it = |it: &&PathSocket| file.is_some() && (it.file == file || it.bound_to == *path);
+        let is_it = |it: &&PathSocket| is_at(it, path, file);
         let listens = found.iter().find(is_it);
         let sight = sight(path, listens.map(|it| owners.held(it.inode, None)));
         others.retain(|it| listens.is_none_or(|listens| listens.inode != it.inode));
@@ -136,6 +134,16 @@ fn sights(
     }
     let held = |it: &PathSocket| (it.bound_to.clone(), owners.held(it.inode, None));
     (sights, others.into_iter().map(held).collect())
+}
+
+/// Whether the socket is the file at the path. The name that it was bound to tells nothing once
+/// another file has that name. Some file systems have a number of their own for the device; there
+/// the folder tells, in which a file that was moved into place has been made.
+fn is_at(socket: &PathSocket, path: &Path, file: Option<FileOnDevice>) -> bool {
+    socket.file.zip(file).is_some_and(|(its, there)| {
+        let is_near = socket.bound_to.parent() == path.parent();
+        its.inode == there.inode && (its.device == there.device || is_near)
+    })
 }
 
 fn sight(path: &Path, listens: Option<Held>) -> PathSight {
@@ -161,4 +169,27 @@ fn route_localnet(facts: &Facts) -> Vec<String> {
     let all = is_on("all");
     let outside = facts.links.iter().filter(|link| link.name != LOOPBACK_DEVICE);
     outside.filter(|link| all || is_on(&link.name)).map(|link| link.name.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_where_its_file_is_now() {
+        let file = |device, inode| Some(FileOnDevice { device: (0, device), inode });
+        let bound = |bound_to: &str, file| PathSocket { inode: 1, bound_to: bound_to.into(), file };
+        for (socket, there, expected) in [
+            (bound("/run/a", file(1, 7)), file(1, 7), true),
+            (bound("/old/b", file(1, 7)), file(1, 7), true),
+            (bound("/run/.a.1", file(9, 7)), file(1, 7), true),
+            (bound("/old/b", file(9, 7)), file(1, 7), false),
+            // Another file has its name.
+            (bound("/run/a", file(1, 8)), file(1, 7), false),
+            (bound("/run/a", file(1, 7)), None, false),
+            (bound("/run/a", None), file(1, 7), false),
+        ] {
+            assert_eq!(is_at(&socket, Path::new("/run/a"), there), expected, "{socket:?}");
+        }
+    }
 }

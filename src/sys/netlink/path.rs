@@ -50,8 +50,8 @@ pub struct FileOnDevice {
 }
 
 impl FileOnDevice {
-    /// The file at a path, through links. Some file systems (overlays, subvolumes) give `stat`
-    /// other numbers than they have inside; then no socket has this file.
+    /// The file at a path, through links. Some file systems (overlays, subvolumes) show another
+    /// device to `stat` than the kernel has inside.
     ///
     /// # Errors
     /// When there is none, or this process may not see it.

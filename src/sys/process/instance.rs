@@ -27,9 +27,9 @@ pub struct Instance {
     pub seen: bool,
 }
 
-/// Every process that runs the same file as this one, or a file that was at the same path before it
-/// was replaced; and every one that calls itself so and hides what it runs. This process, which
-/// asks, is left out.
+/// Every process in this network namespace that runs the same file as this one, or a file that was
+/// at the same path before it was replaced; and every one that calls itself so and hides what it
+/// runs. This process, which asks, is left out.
 ///
 /// # Errors
 /// When there is no `/proc`.
@@ -47,12 +47,14 @@ pub fn instances() -> io::Result<Vec<Instance>> {
     Ok(found)
 }
 
-/// The file that a process runs.
+/// The file that a process runs, and where it is connected.
 #[derive(Debug)]
 struct Program {
     device: u64,
     inode: u64,
     path: PathBuf,
+    /// The network namespace.
+    network: u64,
 }
 
 impl Program {
@@ -64,11 +66,13 @@ impl Program {
             None => path,
         };
         let file = fs::metadata(&link)?;
-        Ok(Self { device: file.dev(), inode: file.ino(), path })
+        let network = fs::metadata(process.join("ns/net"))?.ino();
+        Ok(Self { device: file.dev(), inode: file.ino(), path, network })
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode) || self.path == other.path
+        let is_file = (self.device, self.inode) == (other.device, other.inode);
+        self.network == other.network && (is_file || self.path == other.path)
     }
 }
 
@@ -96,12 +100,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_is_the_same_by_its_file_or_by_its_path() {
-        let program = |inode, path: &str| Program { device: 1, inode, path: path.into() };
+    fn a_program_is_the_same_by_its_file_or_by_its_path_in_one_network() {
+        let program =
+            |inode, path: &str| Program { device: 1, inode, path: path.into(), network: 3 };
         let own = program(7, "/usr/bin/portcullis");
         assert!(own.is_same(&program(7, "/proc/1/root/bin/other")));
         assert!(own.is_same(&program(8, "/usr/bin/portcullis")));
         assert!(!own.is_same(&program(8, "/usr/bin/other")));
+        assert!(!own.is_same(&Program { network: 4, ..program(7, "/usr/bin/portcullis") }));
     }
 
     #[test]
@@ -111,7 +117,12 @@ mod tests {
         let found = instance(1, process, &own).unwrap();
         assert_eq!(found.folder, std::env::current_dir().ok());
         assert!(found.seen && !found.arguments.is_empty());
-        let other = Program { device: 0, inode: 0, path: "/nowhere".into() };
+        let other = Program {
+            device: 0,
+            inode: 0,
+            path: "/nowhere".into(),
+            ..Program::of(process).unwrap()
+        };
         assert_eq!(instance(1, process, &other), None);
     }
 }
