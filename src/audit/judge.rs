@@ -42,16 +42,16 @@ impl Whose {
 /// Adds the rows of IP to the report.
 pub(super) fn judge(given: &Given<'_>, report: &mut Report) {
     let judge = Judge::new(given);
-    let mut judged = BTreeSet::new();
+    let mut told = Told::default();
     for file in &judge.files {
         for (port, listeners) in &file.ports {
             for (listener, wanted) in listeners {
-                let row = judge.declared(file, *port, listener, wanted, &mut judged);
+                let row = judge.declared(file, *port, listener, wanted, &mut told);
                 report.rows.push(row.sorted());
             }
         }
     }
-    judge.undeclared(&judged, report);
+    judge.undeclared(&told, report);
 }
 
 struct Judge<'a> {
@@ -82,7 +82,43 @@ struct Met<'a> {
     ours: Vec<&'a Socket>,
     /// Some of `ours` that may be.
     unseen: Vec<&'a Socket>,
-    theirs: Vec<&'a Socket>,
+    /// Others', by their place in the table.
+    theirs: Vec<(usize, &'a Socket)>,
+}
+
+/// Sockets that rows of declared ports account for, by their place in the table.
+#[derive(Debug, Default)]
+struct Told {
+    ours: BTreeSet<usize>,
+    /// Others' that a row names; they may take more than that.
+    theirs: BTreeSet<usize>,
+}
+
+impl<'a> Met<'a> {
+    fn add(&mut self, at: usize, socket: &'a Socket, whose: Whose) {
+        match whose {
+            Whose::Others => self.theirs.push((at, socket)),
+            Whose::Ours => self.ours.push(socket),
+            Whose::Unseen => {
+                self.ours.push(socket);
+                self.unseen.push(socket);
+            }
+        }
+    }
+
+    fn theirs(&self) -> impl Iterator<Item = &'a Socket> {
+        self.theirs.iter().map(|(_, socket)| *socket)
+    }
+
+    /// Others' sockets that the kernel prefers to ours, or takes turns with.
+    fn shadows(&self) -> impl Iterator<Item = &(usize, &'a Socket)> {
+        self.theirs.iter().filter(|(_, their)| {
+            self.ours.iter().any(|our| {
+                their.end.precedence() >= our.end.precedence()
+                    && Takes::of([&their.end]).meets(&Takes::of([&our.end]))
+            })
+        })
+    }
 }
 
 impl<'a> Judge<'a> {
@@ -100,36 +136,33 @@ impl<'a> Judge<'a> {
         self.live.get(&port).map_or(&[], Vec::as_slice)
     }
 
-    /// The row of a declared port. Notes the sockets that it accounts for.
+    /// The row of a declared port.
     fn declared(
         &self,
         file: &File<'_>,
         port: Port,
         listener: &ListenerId,
         wanted: &[Wanted],
-        judged: &mut BTreeSet<usize>,
+        told: &mut Told,
     ) -> Row {
         let declaration = file.declaration;
         let declared = Takes::of(wanted.iter().map(|wanted| &wanted.end));
         let mut met = Met::default();
         for (at, socket) in self.at(port) {
-            if !Takes::of([&socket.end]).meets(&declared) {
-                continue;
-            }
-            match Whose::is(&socket.held, declaration) {
-                Whose::Others => met.theirs.push(*socket),
-                Whose::Ours => {
-                    judged.insert(*at);
-                    met.ours.push(*socket);
-                }
-                Whose::Unseen => {
-                    judged.insert(*at);
-                    met.ours.push(*socket);
-                    met.unseen.push(*socket);
+            if Takes::of([&socket.end]).meets(&declared) {
+                let whose = Whose::is(&socket.held, declaration);
+                met.add(*at, socket, whose);
+                if whose != Whose::Others {
+                    told.ours.insert(*at);
                 }
             }
         }
-        let mut verdicts: Vec<_> = self.compared(file, port, &declared, &met).into_iter().collect();
+        let mut verdicts = self.compared(file, port, &declared, &met);
+        let is_foreign = verdicts.iter().any(|verdict| verdict.status == Status::Foreign);
+        if is_foreign || met.ours.is_empty() {
+            told.theirs.extend(met.theirs.iter().map(|(at, _)| at));
+        }
+        told.theirs.extend(met.shadows().map(|(at, _)| at));
         verdicts.extend(miscounted(wanted, &met.ours));
         verdicts.extend(shadowed(&met));
         verdicts.extend(self.let_in(&met.ours));
@@ -146,7 +179,10 @@ impl<'a> Judge<'a> {
             kind: Kind::Ip(port.0),
             declared: wanted.iter().map(|wanted| wanted.end.to_string()).collect(),
             // What others have beside ours is in the verdicts, if it matters.
-            live: seen(if met.ours.is_empty() { &met.theirs } else { &met.ours }.iter().copied()),
+            live: match met.ours.as_slice() {
+                [] => seen(met.theirs()),
+                ours => seen(ours.iter().copied()),
+            },
             verdicts,
         }
     }
@@ -158,25 +194,31 @@ impl<'a> Judge<'a> {
         port: Port,
         declared: &Takes,
         met: &Met<'_>,
-    ) -> Option<Verdict> {
+    ) -> Vec<Verdict> {
         let facts = self.given.facts;
         let there = ends(&met.ours);
         let of_file = file.all(port);
         let (gained, lost) = (there.less(&of_file), declared.less(&there));
         let gains = || there.beside(&of_file, facts).into_iter().map(|it| format!("gained {it}"));
         let losses = || declared.beside(&there, facts).into_iter().map(|it| format!("lost {it}"));
-        if !lost.is_empty() && !met.theirs.is_empty() && lost.less(&ends(&met.theirs)).is_empty() {
-            let holders = seen(met.theirs.iter().copied());
-            let says = holders.iter().map(|it| format!("{} is held by {}", it.socket, it.held));
-            return Some(Verdict::of(Status::Foreign, says));
-        }
+        let of_others = ends_of(met.theirs().map(|socket| &socket.end));
+        let mut verdicts = Vec::new();
+        let mut say = |status, says| verdicts.push(Verdict { status, says });
         match (gained.is_empty(), lost.is_empty()) {
-            (true, true) => None,
-            _ if met.ours.is_empty() => Some(Verdict::of(Status::Missing, missing(file, met))),
-            (false, true) => Some(Verdict::of(Status::Wider, gains())),
-            (true, false) => Some(Verdict::of(Status::Narrower, losses())),
-            (false, false) => Some(Verdict::of(Status::Differs, gains().chain(losses()))),
+            (true, true) => {}
+            (is_within, false) if lost.less(&of_others).is_empty() => {
+                let held = |it: Seen| format!("{} is held by {}", it.socket, it.held);
+                say(Status::Foreign, seen(met.theirs()).into_iter().map(held).collect());
+                if !is_within {
+                    say(Status::Wider, gains().collect());
+                }
+            }
+            _ if met.ours.is_empty() => say(Status::Missing, missing(file, met)),
+            (false, true) => say(Status::Wider, gains().collect()),
+            (true, false) => say(Status::Narrower, losses().collect()),
+            (false, false) => say(Status::Differs, gains().chain(losses()).collect()),
         }
+        verdicts
     }
 
     /// What reaches a loopback socket because the host lets it in.
@@ -196,18 +238,19 @@ impl<'a> Judge<'a> {
     }
 
     /// The rows of what no file declares.
-    fn undeclared(&self, judged: &BTreeSet<usize>, report: &mut Report) {
+    fn undeclared(&self, told: &Told, report: &mut Report) {
         let mut rows: BTreeMap<(&End, &Held), (Option<String>, usize)> = BTreeMap::new();
         for (port, sockets) in &self.live {
             let declared = ends_of(self.files.iter().flat_map(|file| file.ends(*port)));
-            for (_, socket) in sockets.iter().filter(|(at, _)| !judged.contains(at)) {
+            for (at, socket) in sockets.iter().filter(|(at, _)| !told.ours.contains(at)) {
                 let is_ours =
                     |file: &&File<'_>| Whose::is(&socket.held, file.declaration) == Whose::Ours;
                 let runs = self.files.iter().find(is_ours).map(|it| it.declaration.file.clone());
-                let is_judged = runs.is_some() || self.given.scope == Scope::Host;
-                // What is inside of what is declared has been told of there.
-                let is_within = ends(&[*socket]).less(&declared).is_empty();
-                if !is_judged || is_within && runs.is_none() {
+                // What a row names, and is not more than that row is about.
+                let is_told =
+                    told.theirs.contains(at) && ends(&[*socket]).less(&declared).is_empty();
+                let is_judged = runs.is_some() || self.given.scope == Scope::Host && !is_told;
+                if !is_judged {
                     continue;
                 }
                 if self.is_ephemeral(&socket.end)
@@ -289,7 +332,7 @@ fn missing(file: &File<'_>, met: &Met<'_>) -> Vec<String> {
     if file.declaration.processes.is_empty() {
         says.push(format!("no process in sight runs {} on this network", file.declaration.file));
     }
-    let part = seen(met.theirs.iter().copied());
+    let part = seen(met.theirs());
     says.extend(
         part.iter().map(|it| format!("{} has a part of it, held by {}", it.socket, it.held)),
     );
@@ -308,15 +351,8 @@ fn miscounted(wanted: &[Wanted], ours: &[&Socket]) -> Option<Verdict> {
     (!says.is_empty()).then(|| Verdict::of(Status::Differs, says))
 }
 
-/// Others' sockets that the kernel prefers, or takes turns with.
 fn shadowed(met: &Met<'_>) -> Option<Verdict> {
-    let shadows = met.theirs.iter().filter(|their| {
-        met.ours.iter().any(|our| {
-            their.end.precedence() >= our.end.precedence()
-                && Takes::of([&their.end]).meets(&Takes::of([&our.end]))
-        })
-    });
-    let says: Vec<_> = seen(shadows.copied())
+    let says: Vec<_> = seen(met.shadows().map(|(_, socket)| *socket))
         .into_iter()
         .map(|it| format!("{} takes a part of it, held by {}", it.socket, it.held))
         .collect();

@@ -301,6 +301,22 @@ fn what_is_beyond_the_files_is_judged_as_far_as_was_asked() {
 }
 
 #[test]
+fn what_others_have_beside_ours_is_told_once() {
+    let rows = |declared, live: &Live| -> Vec<_> {
+        let report = report_of(&declaration(declared), live, Scope::Host);
+        let words = |row: &Row| row.statuses().map(Status::word).collect::<Vec<_>>().join(",");
+        report.rows.iter().map(|row| format!("{} {}", words(row), row.live[0].socket)).collect()
+    };
+    // A dual-stack socket of another gets nothing while ours are there, and is there all the same.
+    let beside =
+        [("tcp 0.0.0.0:8080", Some(OURS)), ("tcp [::]:8080", Some(OURS)), ("tcp *:8080", None)];
+    assert_eq!(rows(ANY, &live(&beside)), [" 0.0.0.0:8080", "undeclared *:8080"]);
+    // One family is another's, and ours of the other has lost its interface.
+    let mixed = [("tcp 127.0.0.1:8080 lo", Some(OTHER)), ("tcp [::1]:8080", Some(OURS))];
+    assert_eq!(rows(LOOPBACK, &live(&mixed)), ["wider,foreign [::1]:8080"]);
+}
+
+#[test]
 fn a_path_is_judged_by_its_file_and_its_holder() {
     let web = of_text(
         "portcullis: 1\nlisteners:\n  web:\n    expose: { unix: { path: /run/a.sock, mode: \"0660\", owner: web } }\n    serve: status\n",

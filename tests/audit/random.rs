@@ -213,9 +213,12 @@ fn expected(declared: &[(u16, Exposed)], table: &[Wanted]) -> Vec<String> {
         let met: Vec<_> = here.iter().filter(meets).copied().collect();
         rows.push(shown(statuses(&ends, &wanted, &met), &format!("at-{port}")));
         for it in here {
-            let is_judged =
-                if it.ours { meets(&&it) } else { !it.udp && it.takes().is_subset(&wanted) };
-            if !is_judged {
+            let is_told = if it.ours {
+                meets(&&it)
+            } else {
+                meets(&&it) && it.takes().is_subset(&wanted) && is_named(it, &wanted, &met)
+            };
+            if !is_told {
                 let transport = if it.udp { "udp" } else { "tcp" };
                 let whose = if it.ours { "ours" } else { "theirs" };
                 *beyond.entry(format!("{transport} {} {whose}", it.shown())).or_default() += 1;
@@ -242,17 +245,34 @@ fn statuses(ends: &[Wanted], wanted: &Flows, met: &[&Wanted]) -> BTreeSet<String
         (false, false) => Some("differs"),
     };
     found.extend(compared);
+    if compared == Some("foreign") && !gained.is_empty() {
+        found.insert("wider");
+    }
     let count = |end: &Wanted| of(true).filter(|it| it.shown() == end.shown()).count();
     if ends.iter().any(|end| count(end) > 1) {
         found.insert("differs");
     }
-    let is_preferred = |their: &&&Wanted| {
-        of(true).any(|our| their.rank() >= our.rank() && !their.takes().is_disjoint(&our.takes()))
-    };
-    if of(false).any(|their| is_preferred(&their)) {
+    if of(false).any(|their| is_preferred(their, met)) {
         found.insert("shadowed");
     }
     found.into_iter().map(str::to_owned).collect()
+}
+
+/// Whether the row says something of another's socket.
+fn is_named(their: &Wanted, wanted: &Flows, met: &[&Wanted]) -> bool {
+    let takes = |ours: bool| {
+        let of = met.iter().filter(move |it| it.ours == ours);
+        of.flat_map(|it| it.takes()).collect::<Flows>()
+    };
+    let lost = wanted - &takes(true);
+    let is_foreign = !lost.is_empty() && lost.is_subset(&takes(false));
+    is_foreign || !met.iter().any(|it| it.ours) || is_preferred(their, met)
+}
+
+/// Whether it gets what would otherwise be for one of ours.
+fn is_preferred(their: &Wanted, met: &[&Wanted]) -> bool {
+    let mut ours = met.iter().filter(|it| it.ours);
+    ours.any(|our| their.rank() >= our.rank() && !their.takes().is_disjoint(&our.takes()))
 }
 
 fn as_declared((address, device): (&'static str, Option<&'static str>), port: u16) -> Wanted {
