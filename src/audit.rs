@@ -23,6 +23,7 @@ pub mod report;
 pub mod text;
 
 mod judge;
+mod met;
 mod path;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -11,6 +11,8 @@
 //!                                                        relay ◀──────── runtime
 //! ```
 //!
+//! `audit` holds the plan against the sockets that are there, through the sets of `exposure`.
+//!
 //! Modules stand in layer order, bottom first. A module names only modules above it in this list,
 //! and none of its own group. `tests/architecture.rs` holds the order.
 //!

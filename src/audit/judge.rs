@@ -9,35 +9,13 @@ use super::{
     Declaration, EphemeralUdp, Given, Scope,
     end::{Addresses, End, Takes, Transport},
     live::{Held, Socket},
+    met::{Met, Whose, seen},
     report::{Kind, Report, Row, Seen, Status, Verdict},
 };
 use crate::policy::{Fanout, ListenerId};
 
 /// A port that flows can come to.
 type Port = (Transport, u16);
-
-/// Whose a socket is, in the eyes of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Whose {
-    /// A process that runs the file has it.
-    Ours,
-    /// None has.
-    Others,
-    /// That cannot be told.
-    Unseen,
-}
-
-impl Whose {
-    /// Says so of a socket.
-    pub(super) fn is(held: &Held, declaration: &Declaration) -> Self {
-        let ours = |pid| declaration.processes.contains(&pid);
-        match held.processes.as_slice() {
-            processes if processes.iter().any(|it| ours(it.pid)) => Self::Ours,
-            [] if !declaration.is_seen() => Self::Unseen,
-            _ => Self::Others,
-        }
-    }
-}
 
 /// Adds the rows of IP to the report.
 pub(super) fn judge(given: &Given<'_>, report: &mut Report) {
@@ -75,50 +53,12 @@ struct Wanted {
     sockets: Option<usize>,
 }
 
-/// Sockets that have to do with a declared port.
-#[derive(Debug, Default)]
-struct Met<'a> {
-    /// Ours, and those that may be.
-    ours: Vec<&'a Socket>,
-    /// Some of `ours` that may be.
-    unseen: Vec<&'a Socket>,
-    /// Others', by their place in the table.
-    theirs: Vec<(usize, &'a Socket)>,
-}
-
 /// Sockets that rows of declared ports account for, by their place in the table.
 #[derive(Debug, Default)]
 struct Told {
     ours: BTreeSet<usize>,
     /// Others' that a row names; they may take more than that.
     theirs: BTreeSet<usize>,
-}
-
-impl<'a> Met<'a> {
-    fn add(&mut self, at: usize, socket: &'a Socket, whose: Whose) {
-        match whose {
-            Whose::Others => self.theirs.push((at, socket)),
-            Whose::Ours => self.ours.push(socket),
-            Whose::Unseen => {
-                self.ours.push(socket);
-                self.unseen.push(socket);
-            }
-        }
-    }
-
-    fn theirs(&self) -> impl Iterator<Item = &'a Socket> {
-        self.theirs.iter().map(|(_, socket)| *socket)
-    }
-
-    /// Others' sockets that the kernel prefers to ours, or takes turns with.
-    fn shadows(&self) -> impl Iterator<Item = &(usize, &'a Socket)> {
-        self.theirs.iter().filter(|(_, their)| {
-            self.ours.iter().any(|our| {
-                their.end.precedence() >= our.end.precedence()
-                    && Takes::of([&their.end]).meets(&Takes::of([&our.end]))
-            })
-        })
-    }
 }
 
 impl<'a> Judge<'a> {
@@ -159,14 +99,11 @@ impl<'a> Judge<'a> {
         }
         let mut verdicts = self.compared(file, port, &declared, &met);
         let is_foreign = verdicts.iter().any(|verdict| verdict.status == Status::Foreign);
-        if is_foreign || met.ours.is_empty() {
-            told.theirs.extend(met.theirs.iter().map(|(at, _)| at));
-        }
-        told.theirs.extend(met.shadows().map(|(at, _)| at));
+        told.theirs.extend(met.named(is_foreign));
         verdicts.extend(miscounted(wanted, &met.ours));
-        verdicts.extend(shadowed(&met));
+        verdicts.extend(met.shadowed());
         verdicts.extend(self.let_in(&met.ours));
-        verdicts.extend(unknown(&met.unseen));
+        verdicts.extend(met.unknown());
         let lapsed = declaration.lapsed.get(listener).filter(|_| !met.ours.is_empty());
         verdicts.extend(lapsed.map(|why| Verdict::of(Status::Lapsed, [why.clone()])));
         if port.1 == 0 {
@@ -201,7 +138,7 @@ impl<'a> Judge<'a> {
         let (gained, lost) = (there.less(&of_file), declared.less(&there));
         let gains = || there.beside(&of_file, facts).into_iter().map(|it| format!("gained {it}"));
         let losses = || declared.beside(&there, facts).into_iter().map(|it| format!("lost {it}"));
-        let of_others = ends_of(met.theirs().map(|socket| &socket.end));
+        let of_others = Takes::of(met.theirs().map(|socket| &socket.end));
         let mut verdicts = Vec::new();
         let mut say = |status, says| verdicts.push(Verdict { status, says });
         match (gained.is_empty(), lost.is_empty()) {
@@ -241,7 +178,7 @@ impl<'a> Judge<'a> {
     fn undeclared(&self, told: &Told, report: &mut Report) {
         let mut rows: BTreeMap<(&End, &Held), (Option<String>, usize)> = BTreeMap::new();
         for (port, sockets) in &self.live {
-            let declared = ends_of(self.files.iter().flat_map(|file| file.ends(*port)));
+            let declared = Takes::of(self.files.iter().flat_map(|file| file.ends(*port)));
             for (at, socket) in sockets.iter().filter(|(at, _)| !told.ours.contains(at)) {
                 let is_ours =
                     |file: &&File<'_>| Whose::is(&socket.held, file.declaration) == Whose::Ours;
@@ -308,22 +245,12 @@ impl<'a> File<'a> {
     }
 
     fn all(&self, port: Port) -> Takes {
-        ends_of(self.ends(port))
-    }
-}
-
-impl Verdict {
-    pub(super) fn of(status: Status, says: impl IntoIterator<Item = String>) -> Self {
-        Self { status, says: says.into_iter().collect() }
+        Takes::of(self.ends(port))
     }
 }
 
 fn ends(sockets: &[&Socket]) -> Takes {
-    ends_of(sockets.iter().map(|socket| &socket.end))
-}
-
-fn ends_of<'e>(ends: impl IntoIterator<Item = &'e End>) -> Takes {
-    Takes::of(ends)
+    Takes::of(sockets.iter().map(|socket| &socket.end))
 }
 
 /// Why it may be missing.
@@ -349,36 +276,4 @@ fn miscounted(wanted: &[Wanted], ours: &[&Socket]) -> Option<Verdict> {
     });
     let says: Vec<_> = wrong.collect();
     (!says.is_empty()).then(|| Verdict::of(Status::Differs, says))
-}
-
-fn shadowed(met: &Met<'_>) -> Option<Verdict> {
-    let says: Vec<_> = seen(met.shadows().map(|(_, socket)| *socket))
-        .into_iter()
-        .map(|it| format!("{} takes a part of it, held by {}", it.socket, it.held))
-        .collect();
-    (!says.is_empty()).then(|| Verdict::of(Status::Shadowed, says))
-}
-
-fn unknown(unseen: &[&Socket]) -> Option<Verdict> {
-    let says: Vec<_> = seen(unseen.iter().copied())
-        .into_iter()
-        .map(|it| {
-            format!("nobody in sight has {}: run as root, or as the user who serves", it.socket)
-        })
-        .collect();
-    (!says.is_empty()).then(|| Verdict::of(Status::Unknown, says))
-}
-
-/// Sockets by place and holder.
-fn seen<'s>(sockets: impl Iterator<Item = &'s Socket>) -> Vec<Seen> {
-    let mut groups: BTreeMap<(&End, &Held), usize> = BTreeMap::new();
-    for socket in sockets {
-        *groups.entry((&socket.end, &socket.held)).or_default() += 1;
-    }
-    let seen = groups.into_iter().map(|((end, held), count)| Seen {
-        socket: end.to_string(),
-        count,
-        held: held.clone(),
-    });
-    seen.collect()
 }

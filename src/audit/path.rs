@@ -2,8 +2,8 @@
 
 use super::{
     Declaration, Given,
-    judge::Whose,
     live::{Held, PathFile, PathSight},
+    met::Whose,
     report::{Kind, Report, Row, Seen, Status, Verdict},
 };
 use crate::policy::{ListenerId, UnixSocket};

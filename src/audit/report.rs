@@ -159,6 +159,12 @@ impl Status {
     }
 }
 
+impl Verdict {
+    pub(super) fn of(status: Status, says: impl IntoIterator<Item = String>) -> Self {
+        Self { status, says: says.into_iter().collect() }
+    }
+}
+
 impl Row {
     /// The worst that is the matter with it.
     #[must_use]
