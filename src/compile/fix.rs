@@ -20,7 +20,7 @@ use crate::{
 
 /// How many repairs are tried one by one when they do not all fit together. Each is a whole
 /// judgement of the file; whoever has more of them runs the command again.
-const MAX_ALONE: usize = 64;
+const MAX_ONE_BY_ONE: usize = 64;
 
 /// How often a repaired file is looked at again: a repair can fit only after another was made.
 const MAX_ROUNDS: usize = 8;
@@ -102,12 +102,15 @@ pub fn edits(
     if trial.accepts(&edits) {
         return edits;
     }
-    edits.truncate(MAX_ALONE);
-    edits.retain(|edit| trial.accepts(std::slice::from_ref(edit)));
-    if !trial.accepts(&edits) {
-        edits.clear();
+    // Two that fit alone need not fit together: each is held against those before it.
+    let mut fitting = Vec::new();
+    for edit in edits.into_iter().take(MAX_ONE_BY_ONE) {
+        fitting.push(edit);
+        if !trial.accepts(&fitting) {
+            fitting.pop();
+        }
     }
-    edits
+    fitting
 }
 
 /// The one other spelling of what a finding is about, if there is one.

@@ -73,6 +73,16 @@ fn leaves_alone_what_only_the_author_knows() {
 }
 
 #[test]
+fn repairs_that_fit_alone_and_not_together_do_not_keep_the_others_from_being_made() {
+    // Once both are readable, the list has nobody for one of the two families.
+    let bad = listener(
+        "    purpose: on\n    expose: localhost\n    clients: { allow: [\"::ffff:127.0.0.0/104\"] }\n",
+    );
+    let good = bad.replace("purpose: on", "purpose: \"on\"").replace("localhost", "loopback");
+    assert_eq!(fixed(&bad), Some(good));
+}
+
+#[test]
 fn a_repair_that_brings_another_finding_to_light_is_left_and_others_are_made() {
     let bad = listener("    purpose: on\n    expose: loopback\n    fanout: 1_0\n");
     assert_eq!(fixed(&bad), Some(bad.replace("purpose: on", "purpose: \"on\"")));
