@@ -1,9 +1,9 @@
 //! The comparison itself, listener by listener, each against everything in the other file: so a
 //! listener that is renamed, split or joined with another is no change of what can be reached.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Change, Effect, Level, Otherwise, Part, cause, control};
+use super::{Cause, Change, Effect, Level, Otherwise, Part, cause, control};
 use crate::{
     address::set::AddressSet,
     exposure::{
@@ -13,7 +13,7 @@ use crate::{
         local::Local,
         reach::{Reach, Taken, Target, targets},
     },
-    policy::{Action, Listener, ListenerId, Policy, UpstreamId},
+    policy::{Action, Listener, ListenerId, Policy, PortRange, UpstreamId},
 };
 
 pub(super) fn changes(old: (&Policy, &Reach), new: (&Policy, &Reach)) -> Vec<Change> {
@@ -45,8 +45,9 @@ struct Version<'a> {
     /// Who comes to which port of all listeners, and of those before each backend.
     seen_by: ByPort,
     served_to: BTreeMap<Target, ByPort>,
-    /// Which listener accepts at a place, for telling whose successor one is.
-    takers: BTreeMap<(Local, u16), &'a ListenerId>,
+    /// Up to which port which listener accepts at a place, by the first, for telling whose
+    /// successor one is.
+    takers: BTreeMap<(Local, u16), (u16, &'a ListenerId)>,
 }
 
 impl<'a> Version<'a> {
@@ -65,7 +66,8 @@ impl<'a> Version<'a> {
         let served_to = reach.targets().map(audience).collect();
         let mut takers = BTreeMap::new();
         for id in policy.listeners.keys() {
-            takers.extend(ends(reach, id).map(|end| (end, id)));
+            let ends = ends(reach, id);
+            takers.extend(ends.map(|(local, ports)| ((local, ports.first), (ports.last, id))));
         }
         Self { policy, reach, served, visible, accept, seen_by, served_to, takers }
     }
@@ -74,6 +76,19 @@ impl<'a> Version<'a> {
     fn not_accepted(&self, flows: &Flows, device: &Device) -> Flows {
         let held = [&Device::Unbound, device].into_iter().filter_map(|over| self.accept.get(over));
         held.fold(flows.clone(), |left, held| left.minus(held).certain)
+    }
+
+    /// Who accepts at some of these ports of a place.
+    fn takers<'v>(
+        &'v self,
+        local: &Local,
+        ports: PortRange,
+    ) -> impl Iterator<Item = &'a ListenerId> + use<'v, 'a> {
+        let from = |port| (local.clone(), port);
+        let before = self.takers.range(from(0)..from(ports.first)).next_back();
+        let before = before.filter(|(_, (last, _))| *last >= ports.first);
+        let inside = self.takers.range(from(ports.first)..=from(ports.last));
+        before.into_iter().chain(inside).map(|(_, (_, id))| *id)
     }
 
     /// How far this flow gets, short of the backends it is asked about.
@@ -91,13 +106,16 @@ impl<'a> Version<'a> {
     }
 }
 
-/// Every local end of a listener with the first port of every range.
-fn ends<'r>(reach: &'r Reach, id: &ListenerId) -> impl Iterator<Item = (Local, u16)> + use<'r> {
+/// Every local end of a listener with every range of ports.
+fn ends<'r>(
+    reach: &'r Reach,
+    id: &ListenerId,
+) -> impl Iterator<Item = (Local, PortRange)> + use<'r> {
     reach
         .listener(id)
         .visible
         .iter()
-        .flat_map(|(local, ports)| ports.iter().map(|(ports, _)| (local.clone(), ports.first)))
+        .flat_map(|(local, ports)| ports.iter().map(|(ports, _)| (local.clone(), ports)))
 }
 
 struct Pairs<'v, 'a> {
@@ -119,11 +137,8 @@ impl Pairs<'_, '_> {
     fn change(&self, before: Option<&Listener>, after: Option<&Listener>) -> Change {
         let gained = after.map_or_else(Vec::new, |after| gains(after, self.new, self.old));
         let lost = before.map_or_else(Vec::new, |before| gains(before, self.old, self.new));
-        let predecessor = after.and_then(|after| self.predecessor(after)).or(before);
-        let compared = after.zip(predecessor);
-        let (loosened, tightened) = compared.map_or_else(Default::default, |(after, before)| {
-            control::compare((self.old.policy, before), (self.new.policy, after))
-        });
+        let (loosened, tightened) =
+            after.map_or_else(Default::default, |after| self.controls(before, after));
         let listener = after.or(before).expect("a change is of something");
         let mut change = Change {
             listener: listener.id.clone(),
@@ -141,10 +156,35 @@ impl Pairs<'_, '_> {
         change
     }
 
-    /// The old listener that took the flows which this one takes.
-    fn predecessor(&self, after: &Listener) -> Option<&Listener> {
-        let taker = ends(self.new.reach, &after.id).find_map(|end| self.old.takers.get(&end))?;
-        self.old.policy.listeners.get(*taker).map(|listener| &**listener)
+    /// What is loosened and what is tightened for the flows that a listener takes: one that takes
+    /// the place of several holds each of them back as it held its own.
+    fn controls(&self, before: Option<&Listener>, after: &Listener) -> (Vec<Cause>, Vec<Cause>) {
+        let mut predecessors = self.predecessors(after);
+        if predecessors.is_empty() {
+            predecessors.extend(before);
+        }
+        let (mut loosened, mut tightened) = (Vec::new(), Vec::new());
+        for before in predecessors {
+            let (more, less) =
+                control::compare((self.old.policy, before), (self.new.policy, after));
+            for (all, some) in [(&mut loosened, more), (&mut tightened, less)] {
+                for cause in some {
+                    if !all.contains(&cause) {
+                        all.push(cause);
+                    }
+                }
+            }
+        }
+        (loosened, tightened)
+    }
+
+    /// The old listeners that took the flows which this one takes.
+    fn predecessors(&self, after: &Listener) -> Vec<&Listener> {
+        let ends = ends(self.new.reach, &after.id);
+        let takers: BTreeSet<_> =
+            ends.flat_map(|(local, ports)| self.old.takers(&local, ports)).collect();
+        let listeners = takers.into_iter().filter_map(|id| self.old.policy.listeners.get(id));
+        listeners.map(|listener| &**listener).collect()
     }
 }
 

@@ -156,6 +156,26 @@ fn a_control_that_holds_less_is_a_weakening() {
 }
 
 #[test]
+fn a_control_that_one_of_several_had_is_weighed_when_listeners_are_joined_or_split() {
+    let listener = |name: &str, ports: &str, limits: &str| {
+        format!("  {name}:\n    {SUBNET}\n    ports: {ports}\n    limits: {limits}\n    {TO}\n")
+    };
+    let all = |listeners: &[String]| {
+        policy(&format!("portcullis: 1\nlisteners:\n{}", listeners.concat()))
+    };
+    let apart = all(&[listener("a", "[80]", "{}"), listener("b", "[81-90]", "{ connections: 5 }")]);
+    let joined = |limits| all(&[listener("a", "[80-90]", limits)]);
+    assert_eq!(diff(&apart, &joined("{}")).effect(), Effect::Weakening);
+    assert_eq!(diff(&joined("{}"), &apart).effect(), Effect::Narrowing);
+    let held = "{ connections: 5 }";
+    assert_eq!(diff(&apart, &joined(held)).effect(), Effect::Narrowing);
+    assert_eq!(diff(&joined(held), &apart).effect(), Effect::Weakening);
+    let inside = all(&[listener("a", "[80-90]", held)]);
+    let split = all(&[listener("a", "[80-85]", held), listener("b", "[86-90]", "{}")]);
+    assert_eq!(diff(&inside, &split).effect(), Effect::Weakening);
+}
+
+#[test]
 fn an_interface_by_another_name_is_unknown_and_says_what_decides() {
     let on = |name: &str| {
         format!("expose: {{ interface: {{ name: {name}, v4: [private], v6: none }} }}")
