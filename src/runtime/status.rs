@@ -108,6 +108,8 @@ async fn speak(
         .timer(TokioTimer::new())
         .header_read_timeout(patience)
         .keep_alive(false)
+        // One that has said all it has to say still wants its answer.
+        .half_close(true)
         .max_buf_size(HEAD)
         .max_headers(FIELDS)
         .serve_connection(TokioIo::new(stream), service);

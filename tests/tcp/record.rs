@@ -1,6 +1,8 @@
 //! What a session leaves behind: a line in the access log, a row on the status page.
 
-use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
+use std::{
+    collections::BTreeSet, fs, io::Write as _, net::Shutdown, os::unix::fs::PermissionsExt as _,
+};
 
 use crate::support::{
     Answering, LOOPBACK, Program, ServiceFile,
@@ -131,6 +133,11 @@ fn a_probe_is_told_that_all_is_well() {
     let at = program.address("web");
     assert_eq!(get(at, "/healthz"), ("HTTP/1.1 200 OK".to_owned(), "ok\n".to_owned()));
     assert_eq!(get(at, "/nothing").0, "HTTP/1.1 404 Not Found");
+    // As `nc -N` asks: with the request, its output ends.
+    let mut probe = connect(at);
+    probe.write_all(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
+    probe.shutdown(Shutdown::Write).unwrap();
+    assert!(read_to_end(probe).ends_with(b"\r\n\r\nok\n"));
 }
 
 #[test]
