@@ -63,7 +63,7 @@ pub(crate) enum Exit {
 #[derive(Debug, thiserror::Error)]
 enum Error {
     /// A file could not be read.
-    #[error("cannot read `{path}`")]
+    #[error("cannot read `{}`", path.escape_debug())]
     Unreadable {
         /// Which.
         path: String,
@@ -71,7 +71,7 @@ enum Error {
         source: io::Error,
     },
     /// A file could not be written; what was there before still is.
-    #[error("cannot write `{path}`")]
+    #[error("cannot write `{}`", path.escape_debug())]
     Unwritable {
         /// Which.
         path: String,
@@ -79,7 +79,7 @@ enum Error {
         source: io::Error,
     },
     /// A file does not hold a host's facts.
-    #[error("cannot use `{path}` as the facts of a host")]
+    #[error("cannot use `{}` as the facts of a host", path.escape_debug())]
     Facts {
         /// Which.
         path: String,
@@ -87,7 +87,7 @@ enum Error {
         source: file::Error,
     },
     /// A baseline is none.
-    #[error("cannot use `{path}` as a baseline")]
+    #[error("cannot use `{}` as a baseline", path.escape_debug())]
     Baseline {
         /// Which.
         path: String,

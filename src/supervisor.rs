@@ -92,7 +92,7 @@ pub type Announce<'a> = dyn FnMut(&Event<'_>) + 'a;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The file could not be read.
-    #[error("cannot read `{}`", path.display())]
+    #[error("cannot read `{}`", path.display().to_string().escape_debug())]
     Unreadable {
         /// Which file.
         path: PathBuf,

@@ -23,7 +23,7 @@ const MAX_FILES: usize = 64;
 
 /// A guardrail could not be read, so nothing can be accepted.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the guardrails in `{}`", path.display())]
+#[error("cannot read the guardrails in `{}`", path.display().to_string().escape_debug())]
 pub struct Unread {
     /// What could not be read.
     pub path: PathBuf,

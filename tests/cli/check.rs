@@ -173,6 +173,13 @@ fn a_file_that_cannot_be_read_is_not_judged() {
 }
 
 #[test]
+fn the_name_of_a_file_that_cannot_be_read_says_nothing_in_a_line_of_its_own() {
+    let ended = check(&[], &["x\n::error::forged\u{1b}[31m"]);
+    assert!(ended.err.starts_with("error: cannot read `x\\n::error::forged\\u{1b}[31m`: "));
+    assert_eq!(ended.err.lines().count(), 1, "{}", ended.err);
+}
+
+#[test]
 fn what_is_no_text_is_a_finding_at_its_place() {
     let long = vec![b' '; 16 * 1024 * 1024 + 1];
     let table: [(&[u8], &str, &str); 3] = [
