@@ -114,6 +114,26 @@ pub fn block(text: &str) -> Result<IpNet, Fault> {
     }
 }
 
+/// A v4-mapped address as the IPv4 address that it is, and as one writes that: with the port or the
+/// prefix that stands there.
+#[must_use]
+pub fn unmapped(text: &str) -> Option<(Ipv4Addr, String)> {
+    /// The bits before the IPv4 address in a v4-mapped one.
+    const MAPPED: u8 = 96;
+
+    let v4 = |text: &str| text.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped();
+    if let Some((inside, after)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return v4(inside).map(|v4| (v4, format!("{v4}{after}")));
+    }
+    match text.split_once('/') {
+        Some((address, prefix)) => {
+            let prefix = prefix.parse::<u8>().ok()?.checked_sub(MAPPED)?;
+            v4(address).map(|v4| (v4, format!("{v4}/{prefix}")))
+        }
+        None => v4(text).map(|v4| (v4, v4.to_string())),
+    }
+}
+
 /// Whether the kernel would take the text as the name of an interface (`dev_valid_name`).
 #[must_use]
 pub fn is_interface_name(text: &str) -> bool {
@@ -194,6 +214,21 @@ fn is_hostname(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_mapped_address_is_written_as_ipv4_with_all_that_belongs_to_it() {
+        for (text, written) in [
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("::ffff:a00:0/104", Some("10.0.0.0/8")),
+            ("::ffff:0:0/96", Some("0.0.0.0/0")),
+            ("[::ffff:10.0.0.1]:80", Some("10.0.0.1:80")),
+            ("::ffff:0:0/95", None),
+            ("10.0.0.1", None),
+            ("fd00::1", None),
+        ] {
+            assert_eq!(unmapped(text).map(|(_, v4)| v4).as_deref(), written, "{text}");
+        }
+    }
 
     #[test]
     fn names_the_trap_in_a_spelling() {

@@ -3,10 +3,11 @@
 //!
 //! What a finding's help merely suggests is no repair: only its author knows what was meant.
 
-use std::{collections::BTreeMap, net::Ipv6Addr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::Compiled;
 use crate::{
+    address::read,
     config::{self, Config, Expose, Field, Form},
     diagnostic::{Code, Diagnostic},
     exposure::{
@@ -139,26 +140,11 @@ fn within_quotes(text: &str, respell: impl Fn(&str) -> Option<String>) -> Option
     respell(text)
 }
 
-/// A v4-mapped address as the IPv4 address that it is, with its port or its prefix. The unspecified
-/// one is left to its author: nobody writes it by accident.
+/// A v4-mapped address as the IPv4 address that it is. The unspecified one is left to its author:
+/// nobody writes it by accident.
 fn as_v4(text: &str) -> Option<String> {
-    /// The bits before the IPv4 address in a v4-mapped one.
-    const MAPPED: u8 = 96;
-
-    let v4 = |text: &str| {
-        let v4 = text.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped()?;
-        (!v4.is_unspecified()).then_some(v4)
-    };
-    if let Some((inside, after)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        return v4(inside).map(|v4| format!("{v4}{after}"));
-    }
-    match text.split_once('/') {
-        Some((address, prefix)) => {
-            let prefix = prefix.parse::<u8>().ok()?.checked_sub(MAPPED)?;
-            v4(address).map(|v4| format!("{v4}/{prefix}"))
-        }
-        None => v4(text).map(|v4| v4.to_string()),
-    }
+    let (v4, written) = read::unmapped(text)?;
+    (!v4.is_unspecified()).then_some(written)
 }
 
 /// Where the short form of `expose` stands, of listeners and of their sides.

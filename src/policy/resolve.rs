@@ -21,7 +21,10 @@ pub use self::{
 
 use super::{AccessLog, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults};
 use crate::{
-    address::{read::Fault, set::AddressSet},
+    address::{
+        read::{self, Fault},
+        set::AddressSet,
+    },
     config::{
         self, Config, CountOrWord, Entry, Field, Form,
         code::{BAD_VALUE, NOT_SUPPORTED_YET},
@@ -190,6 +193,7 @@ impl Resolver<'_> {
     /// one day.
     fn fault(&mut self, text: &str, span: Span, fault: &Fault, of_backend: bool) {
         let is_localhost = text == "localhost";
+        let unmapped = read::unmapped(text);
         let text = Shown(text);
         let finding = match fault {
             Fault::Hostname if of_backend => {
@@ -210,7 +214,9 @@ impl Resolver<'_> {
             }
             Fault::Mapped(v4) => {
                 let message = format!("`{text}` is the IPv4 address {v4} written as IPv6");
-                Diagnostic::error(V4_MAPPED_LITERAL, span, message).help(format!("write `{v4}`"))
+                let written = unmapped.map_or_else(|| v4.to_string(), |(_, written)| written);
+                let help = format!("write `{written}`");
+                Diagnostic::error(V4_MAPPED_LITERAL, span, message).help(help)
             }
             Fault::Ambiguous { traditional, decimal } => {
                 let message = match decimal {
