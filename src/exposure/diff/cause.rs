@@ -269,10 +269,12 @@ fn group(policy: &Policy, id: &UpstreamId) -> Option<String> {
 }
 
 fn limits(listener: &Listener) -> Option<String> {
-    let named =
-        [("connections", listener.limits.connections), ("per_client", listener.limits.per_client)];
-    let set = named.iter().filter_map(|(key, most)| Some(format!("{key}: {}", (*most)?)));
-    let set: Vec<_> = set.collect();
+    let limits = &listener.limits;
+    let counts = [("connections", limits.connections), ("per_client", limits.per_client)];
+    let rates = [("rate", limits.rate), ("per_client_rate", limits.per_client_rate)];
+    let counts = counts.iter().filter_map(|(key, most)| Some(format!("{key}: {}", (*most)?)));
+    let rates = rates.iter().filter_map(|(key, most)| Some(format!("{key}: {}", (*most)?)));
+    let set: Vec<_> = counts.chain(rates).collect();
     (!set.is_empty()).then(|| set.join(", "))
 }
 

@@ -4,7 +4,9 @@
 use std::{cmp::Ordering, num::NonZeroU32};
 
 use super::{Cause, Field};
-use crate::policy::{Action, Expose, Listener, Policy, Rate, Side, UnixSocket};
+use crate::policy::{
+    Action, BackendAddress, Expose, Listener, Policy, PortRange, Rate, Side, UnixSocket,
+};
 
 /// A listener with the file that it is in.
 type In<'a> = (&'a Policy, &'a Listener);
@@ -41,6 +43,18 @@ pub(super) fn compare((old, before): In<'_>, (new, after): In<'_>) -> (Vec<Cause
         _ => {}
     }
     (scales.loosened, scales.tightened)
+}
+
+/// Whether two spellings are of one backend to a listener on these ports: one without a port is at
+/// the port that a client asked for.
+fn is_same(had: &BackendAddress, has: &BackendAddress, ports: &[PortRange]) -> bool {
+    match (had, has) {
+        (BackendAddress::Ip(at), BackendAddress::SamePort(ip))
+        | (BackendAddress::SamePort(ip), BackendAddress::Ip(at)) => {
+            at.ip() == *ip && ports.iter().any(|range| range.contains(at.port()))
+        }
+        _ => had == has,
+    }
 }
 
 #[derive(Default)]
@@ -94,6 +108,7 @@ impl Scales {
 
     /// The bounds of backends that both lists have.
     fn backends(&mut self, (old, before): In<'_>, (new, after): In<'_>) {
+        let ports = &after.ports;
         let (Action::Forward(before), Action::Forward(after)) = (&before.action, &after.action)
         else {
             return;
@@ -102,7 +117,8 @@ impl Scales {
             return;
         };
         for backend in &after.backends {
-            let had = before.backends.iter().find(|had| had.address == backend.address);
+            let mut all = before.backends.iter();
+            let had = all.find(|had| is_same(&had.address, &backend.address, ports));
             if let Some(had) = had {
                 let key = format!("max_connections of {}", backend.address);
                 let (before, after) = (had.max_connections, backend.max_connections);

@@ -148,11 +148,28 @@ fn a_control_that_holds_less_is_a_weakening() {
         ("limits: { per_client_rate: 1/h }", "limits: {}"),
     ] {
         judged(&limits(slow), &limits(fast), Effect::Weakening, Effect::Narrowing);
+        let change = diff(&one(&limits(slow)), &one(&limits(fast)));
+        assert!(change.changes[0].causes.iter().any(|cause| cause.field == Field::Limits));
     }
     let path =
         |mode: &str| format!("expose: {{ unix: {{ path: /run/x.sock, mode: \"{mode}\" }} }}");
     let (tight, loose) = (path("0600"), path("0660"));
     judged(&[&tight, TO], &[&loose, TO], Effect::Weakening, Effect::Narrowing);
+}
+
+#[test]
+fn the_bound_of_a_backend_is_the_same_in_its_other_spelling() {
+    let to = |backend: &str| {
+        policy(&format!(
+            "portcullis: 1\nupstreams: {{ u: {{ backends: [{backend}] }} }}\nlisteners:\n  db: {{ {SUBNET}, {PORT}, forward: u }}\n"
+        ))
+    };
+    let bounded = to("{ address: \"10.20.9.9:5432\", max_connections: 5 }");
+    for unbounded in ["10.20.9.9:5432", "10.20.9.9"] {
+        let unbounded = to(unbounded);
+        assert_eq!(diff(&bounded, &unbounded).effect(), Effect::Weakening);
+        assert_eq!(diff(&unbounded, &bounded).effect(), Effect::Narrowing);
+    }
 }
 
 #[test]
