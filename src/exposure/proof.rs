@@ -184,11 +184,12 @@ impl Ways<'_> {
                 let is_certain = is_certain(accept, &scopes);
                 for scope in scopes {
                     let near = self.near.to(scope.class(), Some(accept.family()));
-                    let met = listener.admitted(near);
-                    possible = possible.union(&met);
+                    let [always, perhaps] = self.served(accept, near);
+                    possible = possible.union(&perhaps);
                     if is_certain {
-                        certain = certain.union(&met);
-                    } else {
+                        certain = certain.union(&always);
+                    }
+                    if !is_certain || always != perhaps {
                         unknown = unknown.or_else(|| Some(listener.id.clone()));
                     }
                 }
@@ -209,6 +210,33 @@ impl Ways<'_> {
             }
             (_, Some(listener), _) => Proof::Unknown(listener),
             _ => Proof::Holds,
+        }
+    }
+
+    /// Who of those near is served wherever the socket is there, and who may be.
+    ///
+    /// A socket that is tied to an interface hears no process of this host that takes a loopback
+    /// address. It serves them if it lets in the address that they have when they take none, which
+    /// is the one that they connect to.
+    fn served(&self, accept: &Accept, near: &Arc<AddressSet>) -> [AddressSet; 2] {
+        let listener = &accept.listener;
+        let met = AddressSet::clone(&listener.admitted(near));
+        let hosts = self.near.to(Class::Host, Some(accept.family()));
+        let own = match &accept.destination {
+            Destination::One(address) => AddressSet::of_blocks([(*address).into()]),
+            Destination::Within(addresses) => addresses.clone(),
+            Destination::Open => return [met.clone(), met],
+        };
+        if !Sources::of(accept, self.exposure).known.intersection(hosts).is_empty() {
+            return [met.clone(), met];
+        }
+        let own = Arc::new(own);
+        let let_in = listener.admitted(&own);
+        let (elsewhere, all) = (met.difference(hosts), met.union(hosts));
+        match () {
+            () if let_in == own => [all.clone(), all],
+            () if let_in.is_empty() => [elsewhere.clone(), elsewhere],
+            () => [elsewhere, all],
         }
     }
 }

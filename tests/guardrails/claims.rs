@@ -55,6 +55,12 @@ listeners:
     clients: {{ deny: [127.0.0.0/8] }}
     timeouts: {{ idle: 5m }}
     forward: 10.20.9.80:1
+  tied: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4 }} }}, port: 9002,
+    clients: {{ allow: [127.0.0.0/8] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
+  loose: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4, pin: none }} }}, port: 9003,
+    clients: {{ allow: [127.0.0.0/8] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
+  own: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4 }} }}, port: 9004,
+    clients: {{ allow: [10.20.3.4] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
 tests:
   - {{ name: a claim, {claim} }}
 "
@@ -103,6 +109,13 @@ fn a_claim_holds_for_every_address_or_it_fails() {
         ("from: host, to: { listener: admin }, expect: unreachable", &["PC1201"]),
         ("from: 127.0.0.0/9, to: { listener: shut }, expect: unreachable", &HOLDS),
         ("from: 127.0.0.0/9, to: { listener: shut }, expect: invisible", &["PC1201"]),
+        // Without asking for another they have the address that they connect to, and no socket that
+        // is tied to an interface hears them under a loopback address.
+        ("from: 127.0.0.0/8, to: { listener: admin }, expect: served", &HOLDS),
+        ("from: 127.0.0.0/8, to: { listener: tied }, expect: served", &["PC1201"]),
+        ("from: 127.0.0.0/8, to: { listener: loose }, expect: served", &HOLDS),
+        ("from: 127.0.0.0/8, to: { listener: own }, expect: served", &HOLDS),
+        ("from: 127.0.0.0/8, to: { listener: db }, expect: served", &["PC1204"]),
         // They may take any address of the host, and which there are only the host can tell.
         ("from: host, to: { listener: shut }, expect: unreachable", &["PC1204"]),
         ("from: host, to: { listener: db }, expect: unreachable", &["PC1204"]),
