@@ -148,11 +148,15 @@ fn text(
         }
     }
     let listeners: usize = judged.iter().map(|judged| judged.compiled.listeners.len()).sum();
+    // Where they fail the check, a line that counts none of them would say that nothing did.
+    let infos = report.count(|level| level == Level::Info);
+    let fails = infos > 0 && report.fail_on == Level::Info;
     writeln!(
         out,
-        "check: {}, {} in {}; {}",
+        "check: {}, {}{} in {}; {}",
         number(report.count(Level::refuses), "error"),
         number(report.count(|level| level == Level::Warn), "warning"),
+        if fails { format!(", {infos} info") } else { String::new() },
         number(judged.len(), "file"),
         number(listeners, "listener"),
     )

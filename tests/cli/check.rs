@@ -164,6 +164,21 @@ fn warnings_fail_only_where_they_are_to() {
 }
 
 #[test]
+fn what_fails_the_check_is_counted_in_its_last_line() {
+    let database = GOOD
+        .replace("loopback", "{ private: { address: 10.0.0.1 } }")
+        .replace("127.0.0.1:3000", "10.0.0.9:5432");
+    let files: &[(&str, &[u8])] = &[("a.yaml", database.as_bytes())];
+    let last = |ended: &Ended| ended.out.lines().last().unwrap().to_owned();
+    let ended = check(files, &["a.yaml"]);
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(last(&ended), "check: 0 errors, 0 warnings in 1 file; 1 listener");
+    let ended = check(files, &["--fail-on", "info", "a.yaml"]);
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(last(&ended), "check: 0 errors, 0 warnings, 1 info in 1 file; 1 listener");
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_not_judged() {
     for name in ["absent.yaml", "."] {
         let ended = check(&[("good.yaml", GOOD.as_bytes())], &["good.yaml", name]);
