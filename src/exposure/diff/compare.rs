@@ -1,7 +1,10 @@
 //! The comparison itself, listener by listener, each against everything in the other file: so a
 //! listener that is renamed, split or joined with another is no change of what can be reached.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use super::{Cause, Change, Effect, Level, Otherwise, Part, cause, control};
 use crate::{
@@ -18,7 +21,8 @@ use crate::{
 
 pub(super) fn changes(old: (&Policy, &Reach), new: (&Policy, &Reach)) -> Vec<Change> {
     let (old, new) = (Version::of(old.0, old.1), Version::of(new.0, new.1));
-    let pairs = Pairs { old: &old, new: &new };
+    let left = Cell::new(old.takers.len() + new.takers.len());
+    let pairs = Pairs { old: &old, new: &new, left };
     let mut changes = Vec::new();
     for listener in new.policy.listeners.values() {
         let before = old.policy.listeners.get(&listener.id);
@@ -121,6 +125,10 @@ fn ends<'r>(
 struct Pairs<'v, 'a> {
     old: &'v Version<'a>,
     new: &'v Version<'a>,
+    /// How many predecessors may still be looked at. Ranges of ports that do not overlap in either
+    /// file have no more than there are ranges; where they do, which no file may, a listener has one
+    /// predecessor once these are used up.
+    left: Cell<usize>,
 }
 
 impl Pairs<'_, '_> {
@@ -181,8 +189,11 @@ impl Pairs<'_, '_> {
     /// The old listeners that took the flows which this one takes.
     fn predecessors(&self, after: &Listener) -> Vec<&Listener> {
         let ends = ends(self.new.reach, &after.id);
-        let takers: BTreeSet<_> =
-            ends.flat_map(|(local, ports)| self.old.takers(&local, ports)).collect();
+        let takers = ends.flat_map(|(local, ports)| self.old.takers(&local, ports));
+        let most = self.left.get().max(1);
+        let mut left = most;
+        let takers: BTreeSet<_> = takers.take(most).inspect(|_| left -= 1).collect();
+        self.left.set(left);
         let listeners = takers.into_iter().filter_map(|id| self.old.policy.listeners.get(id));
         listeners.map(|listener| &**listener).collect()
     }
@@ -326,8 +337,8 @@ fn effect(change: &Change) -> Effect {
     if any(&change.gained, &ways) {
         let moved_in = any(&change.lost, &ways);
         match (fewer, moved_in) {
-            // Those who are left have only moved with the listener.
-            (true, true) => return Effect::Narrowing,
+            // Those who are left have only moved with the listener: what holds them counts.
+            (true, true) => {}
             (false, false) => return Effect::Widening,
             (true, false) | (false, true) => return Effect::Mixed,
         }

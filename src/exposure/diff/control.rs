@@ -4,8 +4,9 @@
 use std::{cmp::Ordering, num::NonZeroU32};
 
 use super::{Cause, Field};
-use crate::policy::{
-    Action, BackendAddress, Expose, Listener, Policy, PortRange, Rate, Side, UnixSocket,
+use crate::{
+    exposure::asserted,
+    policy::{Action, BackendAddress, Expose, Listener, Policy, PortRange, Rate, Side, UnixSocket},
 };
 
 /// A listener with the file that it is in.
@@ -31,15 +32,7 @@ pub(super) fn compare((old, before): In<'_>, (new, after): In<'_>) -> (Vec<Cause
     scales.backends((old, before), (new, after));
     match (&before.expose, &after.expose) {
         (Expose::Unix(before), Expose::Unix(after)) => scales.path(before, after),
-        (Expose::Ip(before), Expose::Ip(after)) => {
-            let pinned = |sides: &[Side]| sides.iter().all(|side| side.pin);
-            if before.iter().map(|side| &side.place).eq(after.iter().map(|side| &side.place)) {
-                let word = |pinned| Some(if pinned { "device" } else { "none" }.to_owned());
-                let (before, after) = (pinned(before), pinned(after));
-                let cause = Cause { field: Field::Pin, before: word(before), after: word(after) };
-                scales.put(before.cmp(&after), cause);
-            }
-        }
+        (Expose::Ip(before), Expose::Ip(after)) => scales.pins(before, after),
         _ => {}
     }
     (scales.loosened, scales.tightened)
@@ -124,6 +117,18 @@ impl Scales {
                 let (before, after) = (had.max_connections, backend.max_connections);
                 self.bound(Field::Backends, &key, before, after);
             }
+        }
+    }
+
+    /// A side that is tied to nothing takes what comes in over any interface, also where it has
+    /// moved to another address. One of another class brings its own pin, which is no choice.
+    fn pins(&mut self, before: &[Side], after: &[Side]) {
+        let kind = |side: &Side| (side.family, asserted(&side.place));
+        for side in after {
+            let Some(had) = before.iter().find(|had| kind(had) == kind(side)) else { continue };
+            let word = |pinned| Some(if pinned { "device" } else { "none" }.to_owned());
+            let (before, after) = (word(had.pin), word(side.pin));
+            self.put(had.pin.cmp(&side.pin), Cause { field: Field::Pin, before, after });
         }
     }
 

@@ -158,6 +158,23 @@ fn a_control_that_holds_less_is_a_weakening() {
 }
 
 #[test]
+fn fewer_clients_at_another_address_do_not_hide_that_they_are_held_less() {
+    let at = |address: &str, pin: &str, more: &str, limits: &str| {
+        let expose = format!("expose: {{ private: {{ address: {address}{pin} }} }}");
+        let clients = format!("clients: {{ allow: [10.20.1.0/24{more}] }}");
+        one(&[&expose, PORT, &clients, limits, TO])
+    };
+    let old = at("10.20.3.4", "", ", 10.20.2.0/24", "limits: { connections: 5 }");
+    for (pin, limits, effect) in [
+        ("", "limits: { connections: 5 }", Effect::Narrowing),
+        ("", "limits: {}", Effect::Weakening),
+        (", pin: none", "limits: { connections: 5 }", Effect::Weakening),
+    ] {
+        assert_eq!(diff(&old, &at("10.20.3.5", pin, "", limits)).effect(), effect, "{pin}{limits}");
+    }
+}
+
+#[test]
 fn the_bound_of_a_backend_is_the_same_in_its_other_spelling() {
     let to = |backend: &str| {
         policy(&format!(
