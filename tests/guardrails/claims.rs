@@ -4,67 +4,81 @@ use portcullis::facts::{Facts, HostAddress};
 
 use super::{Case, TODAY};
 
-/// A listener for each kind of exposure, and one claim.
-fn decided(claim: &str) -> Vec<&'static str> {
-    let service = format!(
-        "portcullis: 1
+/// A listener for each kind of exposure.
+const SERVICE: &str = r#"portcullis: 1
 service: billing-edge
-networks: {{ app: [10.20.0.0/16], web_app: [10.20.0.0/17, 10.20.128.0/17] }}
+networks: { app: [10.20.0.0/16], web_app: [10.20.0.0/17, 10.20.128.0/17] }
 upstreams:
-  ledger: {{ backends: [\"10.20.9.9:5433\", \"10.20.9.10:5433\"] }}
+  ledger: { backends: ["10.20.9.9:5433", "10.20.9.10:5433"] }
 listeners:
   db:
     purpose: ledger database
-    expose: {{ private: {{ subnet: 10.20.0.0/16 }} }}
+    expose: { private: { subnet: 10.20.0.0/16 } }
     port: 5432
-    clients: {{ allow: [app], deny: [10.20.66.0/24] }}
-    timeouts: {{ idle: 5m }}
+    clients: { allow: [app], deny: [10.20.66.0/24] }
+    timeouts: { idle: 5m }
     forward: ledger
   web:
     purpose: customer API
     expose:
-      v4: {{ public: {{ address: 198.51.99.10 }} }}
+      v4: { public: { address: 198.51.99.10 } }
       v6: none
     port: 8443
-    clients: {{ allow: [0.0.0.0/1, 128.0.0.0/1], deny: [8.8.8.8] }}
-    limits: {{ connections: 2000, per_client: 50 }}
-    timeouts: {{ idle: 5m }}
-    allow: {{ reason: a test }}
+    clients: { allow: [0.0.0.0/1, 128.0.0.0/1], deny: [8.8.8.8] }
+    limits: { connections: 2000, per_client: 50 }
+    timeouts: { idle: 5m }
+    allow: { reason: a test }
     forward: 10.20.9.40:8443
   wg:
     purpose: a test
-    expose: {{ interface: {{ name: wg0, v4: [private], v6: none }} }}
+    expose: { interface: { name: wg0, v4: [private], v6: none } }
     port: 9100
-    timeouts: {{ idle: 5m }}
+    timeouts: { idle: 5m }
     forward: 10.20.9.50:9100
   path:
     purpose: a test
-    expose: {{ unix: {{ path: /run/x.sock, mode: \"0660\" }} }}
-    timeouts: {{ idle: 5m }}
+    expose: { unix: { path: /run/x.sock, mode: "0660" } }
+    timeouts: { idle: 5m }
     forward: 10.20.9.60:1
   admin:
     purpose: a test
     expose: loopback
     port: 9000
-    timeouts: {{ idle: 5m }}
+    timeouts: { idle: 5m }
     forward: 10.20.9.70:1
   shut:
     purpose: a test
-    expose: {{ loopback: {{ families: [v4] }} }}
+    expose: { loopback: { families: [v4] } }
     port: 9001
-    clients: {{ deny: [127.0.0.0/8] }}
-    timeouts: {{ idle: 5m }}
+    clients: { deny: [127.0.0.0/8] }
+    timeouts: { idle: 5m }
     forward: 10.20.9.80:1
-  tied: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4 }} }}, port: 9002,
-    clients: {{ allow: [127.0.0.0/8] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
-  loose: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4, pin: none }} }}, port: 9003,
-    clients: {{ allow: [127.0.0.0/8] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
-  own: {{ purpose: a test, expose: {{ private: {{ address: 10.20.3.4 }} }}, port: 9004,
-    clients: {{ allow: [10.20.3.4] }}, timeouts: {{ idle: 5m }}, forward: 10.20.9.90:1 }}
-tests:
-  - {{ name: a claim, {claim} }}
-"
-    );
+  tied:
+    purpose: a test
+    expose: { private: { address: 10.20.3.4 } }
+    port: 9002
+    clients: { allow: [127.0.0.0/8] }
+    timeouts: { idle: 5m }
+    forward: 10.20.9.90:1
+  loose:
+    purpose: a test
+    expose: { private: { address: 10.20.3.4, pin: none } }
+    port: 9003
+    clients: { allow: [127.0.0.0/8] }
+    timeouts: { idle: 5m }
+    forward: 10.20.9.90:1
+  own:
+    purpose: a test
+    expose: { private: { address: 10.20.3.4 } }
+    port: 9004
+    clients: { allow: [10.20.3.4] }
+    timeouts: { idle: 5m }
+    forward: 10.20.9.90:1
+"#;
+
+/// What is found of one claim beside that service.
+fn decided(claim: &str) -> Vec<&'static str> {
+    let service = format!("{SERVICE}tests:\n  - {{ name: a claim, {claim} }}\n");
     let case = Case::of(&[], &service);
     let of_tests = case.findings().map(|finding| finding.code.0);
     of_tests.filter(|code| code.starts_with("PC12") || code.starts_with("PC00")).collect()
