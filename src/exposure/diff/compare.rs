@@ -126,8 +126,8 @@ struct Pairs<'v, 'a> {
     old: &'v Version<'a>,
     new: &'v Version<'a>,
     /// How many predecessors may still be looked at. Ranges of ports that do not overlap in either
-    /// file have no more than there are ranges; where they do, which no file may, a listener has one
-    /// predecessor once these are used up.
+    /// file have no more than there are ranges; where they do, which no file may, a listener has
+    /// one predecessor once these are used up.
     left: Cell<usize>,
 }
 
