@@ -31,7 +31,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     facts::Facts,
     plan::Plan,
-    policy::{ListenerId, Policy},
+    policy::{ListenerId, Policy, UnixSocket},
 };
 
 pub use live::Live;
@@ -80,6 +80,8 @@ pub struct Declaration {
     pub policy: Policy,
     /// The sockets that it comes to.
     pub plan: Plan,
+    /// Where the process may have its admin socket, and with which permissions.
+    pub admin: Vec<UnixSocket>,
     /// The listeners that nobody lets be any more, with what has ended.
     pub lapsed: BTreeMap<ListenerId, String>,
     /// The processes that run it and were looked into.

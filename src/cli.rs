@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod check;
+mod control;
 mod diff;
 mod explain;
 mod facts;
@@ -28,7 +29,7 @@ use crate::{
     diagnostic::{baseline, human, report::Input},
     facts::{Facts, file},
     source::{MAX_BYTES, Source},
-    supervisor::{Failure, guardrails::Unread, today},
+    supervisor::{Failure, admin::client::AskError, guardrails::Unread, today},
 };
 
 /// How a command ended, as scripts see it.
@@ -112,6 +113,15 @@ enum Error {
     /// There is no such rule.
     #[error("there is no rule `{0}`; `portcullis explain` lists them all")]
     NoRule(String),
+    /// The running process could not be asked.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// It has not done what it was asked.
+    #[error("the running process says: {0}")]
+    Undone(String),
+    /// How this program could be started again is not known.
+    #[error("cannot find the file of this program")]
+    Program(#[source] io::Error),
     /// The process could not start to serve.
     #[error(transparent)]
     Start(#[from] Failure),
@@ -135,8 +145,14 @@ impl Error {
             Self::Start(Failure::Refused) => Exit::Findings,
             Self::Start(Failure::Unreadable { .. } | Failure::Ungoverned(_)) => Exit::CannotJudge,
             Self::Start(
-                Failure::Unbound | Failure::TooFewDescriptors(_) | Failure::SetUp { .. },
+                Failure::Unbound
+                | Failure::Held(_)
+                | Failure::TakeOver(_)
+                | Failure::TooFewDescriptors(_)
+                | Failure::SetUp { .. },
             ) => Exit::Failed,
+            Self::Program(_) | Self::Undone(_) => Exit::Failed,
+            Self::Ask(_) => Exit::CannotJudge,
             Self::Output(_) => Exit::Failed,
         }
     }
@@ -161,6 +177,10 @@ pub fn main() -> ExitCode {
         args::Command::Explain(args) => explain::explain(&args, &mut out),
         args::Command::Facts => facts::facts(&mut out),
         args::Command::Schema(args) => schema::schema(&args, &mut out),
+        args::Command::Status(args) => control::status(&args, &mut out),
+        args::Command::Reload(args) => control::reload(&args, &mut out),
+        args::Command::Drain(args) => control::drain(&args, &mut out),
+        args::Command::Upgrade(args) => control::upgrade(&args, &mut out),
         args::Command::Run(args) => {
             drop(out);
             run::run(args)

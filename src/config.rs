@@ -3,6 +3,7 @@
 //! The types mirror the language page one to one. A key that is part of the language but does not
 //! work yet has the type [`NotYet`], so that using it is an error of its own and never ignored.
 
+mod admin;
 pub mod claim;
 pub mod code;
 pub mod guardrail;
@@ -20,15 +21,16 @@ mod yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use self::{
-    claim::{Claim, Expect},
-    later::{AcceptProxy, Admin, Eject, Health, Inherited, Resolve, Route, Tls, Udp},
-};
 pub use self::{
+    admin::Admin,
     findings::MAX_FINDINGS,
     leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, Rate, TextOrList, Words},
     value::{Each, Entry, Field, Form, LongForm, NotYet, Spanned, Table},
     yaml::{MAX_DEPTH, MAX_NODES},
+};
+use self::{
+    claim::{Claim, Expect},
+    later::{AcceptProxy, Eject, Health, Inherited, Resolve, Route, Tls, Udp},
 };
 use crate::{address::Class, diagnostic::Diagnostic, source::Source};
 
@@ -342,8 +344,9 @@ pub struct Runtime {
     /// What becomes of a bind whose address the host lacks: `fail` (default), or `wait` until it
     /// appears.
     pub when_absent: Field<String>,
-    /// The admin socket.
-    pub admin: NotYet<Admin>,
+    /// The admin socket, by which `status`, `reload`, `drain` and `upgrade` reach the process: a
+    /// mapping, or `none`. By default it is a socket in the runtime directory, for its user alone.
+    pub admin: Field<Form<Admin>>,
     /// A line per session.
     pub access_log: Field<Form<AccessLog>>,
 }

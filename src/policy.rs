@@ -5,6 +5,7 @@ pub mod defaults;
 pub mod governance;
 pub mod id;
 pub mod resolve;
+mod runtime;
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,7 @@ use std::{
 use ipnet::IpNet;
 
 pub use id::{ListenerId, UpstreamId};
+pub use runtime::{AccessLog, Admin, Runtime};
 
 use crate::address::{Class, Date, set::AddressSet};
 pub use crate::config::Rate;
@@ -367,26 +369,4 @@ impl fmt::Display for BackendAddress {
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
-}
-
-/// The process.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Runtime {
-    /// Worker threads; `None` is one per core.
-    pub workers: Option<NonZeroU16>,
-    /// How long the sessions of a listener that stops may go on.
-    pub drain: Duration,
-    /// Whether a bind whose address the host lacks is parked rather than failed.
-    pub wait_for_absent: bool,
-    /// A line per session.
-    pub access_log: Option<AccessLog>,
-}
-
-/// A line per session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AccessLog {
-    /// JSON rather than text.
-    pub json: bool,
-    /// A path, or standard output.
-    pub path: Option<PathBuf>,
 }

@@ -4,12 +4,18 @@
 //! are the same transaction from what is open to a plan; what fails before its commit has touched
 //! nothing.
 
+pub mod admin;
 mod apply;
 mod follow;
 pub mod guardrails;
 mod load;
+mod lock;
+mod place;
+mod rejection;
 mod sockets;
+mod start;
 mod stop;
+pub mod upgrade;
 mod watch;
 
 use std::{io, path::PathBuf, sync::Arc};
@@ -24,8 +30,8 @@ use crate::{
     address::Date,
     compile::{Compiled, Given, compile_bytes},
     diagnostic::Diagnostic,
-    facts::{self, Facts},
-    plan::{BindAddress, Conflict, Plan, build},
+    facts::Facts,
+    plan::{BindAddress, Conflict, Plan},
     policy::{ListenerId, Policy, governance::GuardrailFile},
     runtime::{Incident, Registry, Workers, bind::BindError, status::StatusView},
     source::Source,
@@ -33,10 +39,17 @@ use crate::{
     telemetry::{Generation, access},
 };
 
-use self::{follow::Following, load::Content, sockets::Sockets};
+pub use self::{lock::Holder, place::admin_sockets};
 
-/// Dead sockets that may wait to be reported; one a listener and worker at the most.
-const INCIDENTS: usize = 64;
+use self::{
+    admin::{Question, protocol::Rejection},
+    apply::Admin,
+    load::Content,
+    lock::InstanceLock,
+    place::Place,
+    sockets::Sockets,
+    upgrade::{Giving, Predecessors, Program, TakeError, TakeOver},
+};
 
 /// Descriptors without which nothing is begun. A start needs about twenty, and the event loop
 /// panics where it finds none for the signals.
@@ -51,6 +64,10 @@ pub struct Options {
     pub guardrails: Vec<PathBuf>,
     /// Whether port 0 may be asked for.
     pub allow_port_zero: bool,
+    /// A running process whose sockets are taken over.
+    pub take_over: Option<TakeOver>,
+    /// How this program is started again for an upgrade.
+    pub program: Program,
 }
 
 /// What the world is told, in order.
@@ -108,6 +125,12 @@ pub enum Failure {
     /// Sockets could not be had; the errors have been announced.
     #[error("not every socket could be had, so none is served")]
     Unbound,
+    /// Another copy runs the same file.
+    #[error("{}", held(.0.as_ref()))]
+    Held(Option<Holder>),
+    /// The running process has not handed over; it goes on.
+    #[error("nothing is taken over")]
+    TakeOver(#[from] TakeError),
     /// The limit on open descriptors is too low, and is not to be raised.
     #[error(
         "this process may open {0} files (`ulimit -n`), which is less than {FEWEST_DESCRIPTORS}"
@@ -149,6 +172,13 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
     })
 }
 
+fn held(holder: Option<&Holder>) -> String {
+    holder.map_or_else(
+        || "another process runs this file, and has only just begun".to_owned(),
+        |Holder { pid, since }| format!("process {pid} runs this file since {since}"),
+    )
+}
+
 fn set_up(act: &'static str) -> impl FnOnce(io::Error) -> Failure {
     move |source| Failure::SetUp { act, source }
 }
@@ -170,6 +200,18 @@ struct Supervisor<'a> {
     access_log: Option<access::Writer>,
     status: latest::Sender<Arc<StatusView>>,
     incidents: mpsc::Receiver<Incident>,
+    /// Where the process keeps its own, if it may.
+    place: Option<Place>,
+    lock: Option<InstanceLock>,
+    admin: Option<Admin>,
+    /// Where an admin socket puts its questions.
+    ask: mpsc::Sender<Question>,
+    questions: mpsc::Receiver<Question>,
+    /// Why the file as it is now is not in force.
+    rejected: Option<Rejection>,
+    /// The hand-over that is under way.
+    giving: Option<Giving>,
+    predecessors: Predecessors,
 }
 
 /// A file that may run.
@@ -177,55 +219,6 @@ struct Accepted {
     facts: Facts,
     policy: Policy,
     plan: Plan,
-}
-
-impl<'a> Supervisor<'a> {
-    async fn start(
-        options: &'a Options,
-        announce: &'a mut Announce<'a>,
-    ) -> Result<(Self, Following), Failure> {
-        let content = load::once(&options.file)
-            .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
-        let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
-        let stamps = guardrails::stamps(&options.guardrails);
-        let guardrails = guardrails::load_to_run(&options.guardrails)?;
-        let following = Following::new(&content, &guardrails, stamps);
-        let judgement = Judgement::of(options, &content, facts, guardrails, None);
-        judgement.say(announce);
-        let Accepted { facts, policy, plan } = judgement.accepted.ok_or(Failure::Refused)?;
-        let started = Instant::now();
-        let (status, view) = latest::channel(Arc::new(StatusView {
-            service: None,
-            generation: Generation::default(),
-            started,
-            draining: false,
-            tallies: Arc::default(),
-            listeners: Vec::new(),
-        }));
-        let (sender, incidents) = mpsc::channel(INCIDENTS);
-        let count = build::workers(&policy, facts.cores);
-        let workers =
-            Workers::start(count.into(), view, sender).map_err(set_up("start workers"))?;
-        let mut supervisor = Self {
-            options,
-            announce,
-            started,
-            facts,
-            policy: Policy::default(),
-            plan: Plan::default(),
-            misfit: Vec::new(),
-            generation: Generation::default(),
-            sockets: Sockets::default(),
-            registry: Registry::default(),
-            workers,
-            access_log: None,
-            status,
-            incidents,
-        };
-        supervisor.apply(policy, plan).await.map_err(|refusal| supervisor.failure(refusal))?;
-        (supervisor.announce)(&Event::Serving(supervisor.generation));
-        Ok((supervisor, following))
-    }
 }
 
 /// What the rules say of a content on this host.

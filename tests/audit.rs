@@ -20,8 +20,8 @@ use crate::support::{
     portcullis,
 };
 
-/// The lines that begin every file here.
-const HEAD: &str = "portcullis: 1\nlisteners:\n";
+/// The lines that begin every file here. An admin socket is a row of its own.
+const HEAD: &str = "portcullis: 1\nruntime: { admin: none }\nlisteners:\n";
 const PRIVATE: &str = "{ private: { address: 10.9.0.5 } }";
 const ANY: &str = "{ any: { families: [v4, v6] } }";
 const ALLOW: &str = "    allow: { reason: the test asks for it }\n    limits: { connections: 100 }\n    timeouts: { idle: 5m }\n";
@@ -47,6 +47,8 @@ fn declare_instead(program: &Program, listeners: &[String]) {
 
 fn audit(file: &Path, options: &[&str]) -> Ended {
     let mut command = portcullis();
+    // Where the admin socket of the program is.
+    command.env("RUNTIME_DIRECTORY", file.parent().unwrap());
     command.arg("audit").args(options).arg(file);
     Ended::of(command)
 }
@@ -278,6 +280,29 @@ fn a_path_is_judged_by_its_mode_and_by_who_listens_there() {
         assert_eq!(status(), "foreign");
         // What the program still listens on has no declared name any more.
         assert_eq!(rows(program.file.path(), &[]).1.len(), 2);
+    });
+}
+
+#[test]
+fn the_admin_socket_is_judged_as_a_declared_path() {
+    in_namespace("audit::the_admin_socket_is_judged_as_a_declared_path", || {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("admin.sock");
+        let named = format!("{{ unix: {}, mode: \"0660\" }}", path.display());
+        for admin in ["", &format!("runtime: {{ admin: {named} }}\n")] {
+            let text =
+                format!("portcullis: 1\n{admin}listeners:\n{}", listener("web", "loopback", 8080));
+            let program = Program::serving(&text);
+            let (code, found) = rows(program.file.path(), &["--host"]);
+            let is_there = |row: &String| row.starts_with("match runtime.admin unix:");
+            assert!(code == Some(0) && found.iter().any(is_there), "{found:?}");
+        }
+        let text = HEAD.to_owned() + &listener("web", "loopback", 8080);
+        let program = Program::serving(&text.replace("none", &named));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        let (code, found) = rows(program.file.path(), &[]);
+        let is_wider = |row: &String| row.starts_with("wider runtime.admin unix:");
+        assert!(code == Some(1) && found.iter().any(is_wider), "{found:?}");
     });
 }
 

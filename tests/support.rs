@@ -2,7 +2,10 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+mod control;
+pub(crate) mod far;
 pub(crate) mod file;
+pub(crate) mod handover;
 pub(crate) mod http;
 pub(crate) mod load;
 pub(crate) mod namespace;

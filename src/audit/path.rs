@@ -14,22 +14,23 @@ const PERMISSIONS: u32 = 0o777;
 /// To connect is to write; what else the mode has matters to nobody.
 const WRITE: u32 = 0o222;
 
+/// What the admin socket goes by, which is no listener's name.
+const ADMIN: &str = "runtime.admin";
+
 /// Adds the rows of path sockets to the report.
 pub(super) fn judge(given: &Given<'_>, report: &mut Report) {
     for declaration in given.declarations {
         for bind in declaration.plan.binds.values() {
             let Some(unix) = &bind.unix else { continue };
             let sight = given.live.paths.get(&unix.path).unwrap_or(&PathSight::Absent);
-            let (live, verdicts) = declared(declaration, &bind.listener, unix, sight);
-            let row = Row {
-                file: Some(declaration.file.clone()),
-                listener: Some(bind.listener.to_string()),
-                kind: Kind::Path,
-                declared: vec![format!("unix:{}", unix.path.display())],
-                live,
-                verdicts,
-            };
-            report.rows.push(row.sorted());
+            report.rows.push(row(declaration, &bind.listener, unix, sight));
+        }
+        for unix in &declaration.admin {
+            let sight = given.live.paths.get(&unix.path).unwrap_or(&PathSight::Absent);
+            // Where nobody listens, it is at another of the places, or there is no process.
+            if matches!(sight, PathSight::File(file) if file.listens.is_some()) {
+                report.rows.push(row(declaration, &ListenerId::new(ADMIN), unix, sight));
+            }
         }
     }
     // Every program has path sockets of its own, and who may open them is a matter of folders.
@@ -46,6 +47,24 @@ pub(super) fn judge(given: &Given<'_>, report: &mut Report) {
             verdicts: vec![Verdict::of(Status::Undeclared, None)],
         });
     }
+}
+
+fn row(
+    declaration: &Declaration,
+    listener: &ListenerId,
+    unix: &UnixSocket,
+    sight: &PathSight,
+) -> Row {
+    let (live, verdicts) = declared(declaration, listener, unix, sight);
+    let row = Row {
+        file: Some(declaration.file.clone()),
+        listener: Some(listener.to_string()),
+        kind: Kind::Path,
+        declared: vec![format!("unix:{}", unix.path.display())],
+        live,
+        verdicts,
+    };
+    row.sorted()
 }
 
 fn declared(

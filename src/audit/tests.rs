@@ -60,6 +60,7 @@ fn of_text(text: &str) -> Declaration {
         file: "web.yaml".to_owned(),
         policy,
         plan,
+        admin: Vec::new(),
         lapsed: BTreeMap::new(),
         processes: BTreeSet::from([OURS]),
         hidden: BTreeSet::new(),

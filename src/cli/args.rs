@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-use crate::{address::Date, policy::claim};
+use crate::{address::Date, config::Duration, policy::claim, supervisor::upgrade::TakeOver};
 
 /// A declarative front listener: one file says where this host may be reached.
 #[derive(Debug, Parser)]
@@ -50,6 +50,14 @@ pub(super) enum Command {
     Facts,
     /// Print the JSON Schema of the service file, for editors
     Schema(Schema),
+    /// Say what the running process serves: sockets, sessions, what is pending or was rejected
+    Status(Status),
+    /// Have the running process look at its file now, and say what came of it
+    Reload(Running),
+    /// Have the running process take no more clients, let those that are in finish, and end
+    Drain(Running),
+    /// Have the running process start its program anew and hand it the sockets
+    Upgrade(Upgrade),
 }
 
 #[derive(Debug, ClapArgs)]
@@ -66,6 +74,18 @@ pub(super) struct Run {
     /// How the log on standard error is written
     #[arg(long, value_enum, default_value_t = Log::Text)]
     pub(super) log: Log,
+    /// Take the sockets of the running process over, which answers at this admin socket; `-` is
+    /// for a process that `upgrade` has started
+    #[arg(long, value_name = "SOCKET", value_parser = take_over)]
+    pub(super) takeover: Option<TakeOver>,
+}
+
+fn take_over(text: &str) -> Result<TakeOver, &'static str> {
+    match text {
+        "" => Err("name the admin socket of the running process"),
+        "-" => Ok(TakeOver::Parent),
+        path => Ok(TakeOver::At(path.into())),
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -326,4 +346,41 @@ pub(super) struct Explain {
     /// List the sensitive services instead, with the ports and sockets by which they are known
     #[arg(long, conflicts_with = "code")]
     pub(super) ports: bool,
+}
+
+/// Which running process is meant.
+#[derive(Debug, ClapArgs)]
+#[group(required = true, multiple = false)]
+pub(super) struct Running {
+    /// The service file that it runs
+    pub(super) file: Option<PathBuf>,
+    /// Its admin socket
+    #[arg(long, value_name = "PATH")]
+    pub(super) socket: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Status {
+    #[command(flatten)]
+    pub(super) running: Running,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = StatusFormat::Text)]
+    pub(super) format: StatusFormat,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum StatusFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+#[derive(Debug, ClapArgs)]
+pub(super) struct Upgrade {
+    #[command(flatten)]
+    pub(super) running: Running,
+    /// How long the new process may take until it serves; never more than a minute
+    #[arg(long, value_name = "DURATION", default_value = "1m")]
+    pub(super) within: Duration,
 }

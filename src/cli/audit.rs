@@ -22,6 +22,7 @@ use crate::{
     facts::Facts,
     plan::{self, Plan},
     source::Source,
+    supervisor::admin_sockets,
 };
 
 pub(super) fn audit(args: &args::Audit, out: &mut dyn Write) -> Result<Exit, Error> {
@@ -120,8 +121,9 @@ fn declared(path: &Path, facts: &Facts, governed: &Governed) -> Result<Option<De
     };
     let exposure = Exposure::on(&policy, facts, Some(&plan));
     let lapsed = lapse::lapsed(&policy, &exposure, &governed.files, governed.today);
+    let admin = admin_sockets(path, &policy.runtime.admin).map_err(Error::Processes)?;
     let (processes, hidden) = (BTreeSet::new(), BTreeSet::new());
-    Ok(Some(Declaration { file, policy, plan, lapsed, processes, hidden }))
+    Ok(Some(Declaration { file, policy, plan, admin, lapsed, processes, hidden }))
 }
 
 fn refused(source: &Source, findings: &[Diagnostic]) -> Result<Option<Declaration>, Error> {
@@ -134,6 +136,7 @@ fn refused(source: &Source, findings: &[Diagnostic]) -> Result<Option<Declaratio
 
 /// The paths of declared sockets.
 fn paths(declaration: &Declaration) -> impl Iterator<Item = &Path> {
-    let Plan { binds, .. } = &declaration.plan;
-    binds.keys().filter_map(|key| key.path())
+    let Declaration { plan: Plan { binds, .. }, admin, .. } = declaration;
+    let admin = admin.iter().map(|socket| socket.path.as_path());
+    binds.keys().filter_map(|key| key.path()).chain(admin)
 }

@@ -12,7 +12,7 @@ use crate::{
     diagnostic::human,
     plan::BindAddress,
     runtime::bind::BindError,
-    supervisor::{self, Event, Options},
+    supervisor::{self, Event, Options, upgrade::Program},
 };
 
 pub(super) fn run(args: args::Run) -> Result<Exit, Error> {
@@ -21,6 +21,8 @@ pub(super) fn run(args: args::Run) -> Result<Exit, Error> {
         file: args.file,
         guardrails: args.guardrails,
         allow_port_zero: args.allow_port_zero,
+        take_over: args.takeover,
+        program: Program::of(std::env::args_os()).map_err(Error::Program)?,
     };
     supervisor::run(&options, &mut |event| {
         // Whoever started this may have stopped reading; that is no reason to stop serving.

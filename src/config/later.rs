@@ -126,13 +126,3 @@ pub struct Inherited {
     /// The exposure that its address must be.
     pub r#as: Field<Box<Form<Expose>>>,
 }
-
-/// The admin socket.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Admin {
-    /// Its path.
-    pub unix: Field<String>,
-    /// Octal permissions as text.
-    pub mode: Field<String>,
-}

@@ -87,7 +87,6 @@ fn every_key_of_the_language_is_known_and_what_does_not_work_yet_says_so() {
     114 udp
     120 user
     121 group
-    124 admin
     "#);
 }
 

@@ -1,5 +1,6 @@
 //! From what was written to what it means: names are looked up, ranges checked, defaults filled.
 
+mod admin;
 mod claim;
 mod clients;
 mod expose;
@@ -19,7 +20,7 @@ pub use self::{
     guardrail::guardrail,
 };
 
-use super::{AccessLog, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults};
+use super::{AccessLog, Admin, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults};
 use crate::{
     address::{
         read::{self, Fault},
@@ -300,6 +301,7 @@ impl Resolver<'_> {
             drain: defaults::DRAIN,
             wait_for_absent: false,
             access_log: None,
+            admin: Admin::Private,
         };
         let Some(runtime) = runtime else { return meaning };
         meaning.workers = self.count(&runtime.workers, &[("per_core", None)], Some).flatten();
@@ -318,6 +320,9 @@ impl Resolver<'_> {
                     to.and_then(|to| self.access_log(&to, json, log.to.span().unwrap_or(span)))
                 }
             };
+        }
+        if let Some((form, span)) = runtime.admin.set() {
+            meaning.admin = self.admin(form, span).unwrap_or_default();
         }
         meaning
     }

@@ -22,6 +22,7 @@
 mod cause;
 mod error;
 mod evidence;
+mod handed;
 mod path;
 mod tcp;
 mod words;
@@ -29,6 +30,8 @@ mod words;
 pub use cause::{Cause, InUse, Near, Owner, PathTrouble, Process, diagnose};
 pub use error::{BindError, Step};
 pub use evidence::Evidence;
+pub use handed::{Handed, Unfit};
+pub use path::{FileId, is_as_wanted};
 
 use std::{
     io,
@@ -72,7 +75,7 @@ pub struct BoundSocket {
     key: BindKey,
     address: BindAddress,
     /// The file of a path socket.
-    file: Option<path::FileId>,
+    file: Option<FileId>,
 }
 
 /// Opens the sockets of one bind.
@@ -182,7 +185,13 @@ impl BoundSocket {
         }
     }
 
-    fn of(socket: Socket, bind: &Bind, address: BindAddress, file: Option<path::FileId>) -> Self {
+    /// Which file a path socket is, for the process that takes it over.
+    #[must_use]
+    pub fn file(&self) -> Option<FileId> {
+        self.file
+    }
+
+    fn of(socket: Socket, bind: &Bind, address: BindAddress, file: Option<FileId>) -> Self {
         Self { socket: Arc::new(socket), key: bind.key.clone(), address, file }
     }
 }

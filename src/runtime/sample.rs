@@ -6,8 +6,8 @@ use tokio::task::LocalSet;
 
 use crate::{
     policy::{
-        Action, Backend, BackendAddress, Expose, Fanout, Limits, Listener, ListenerId, Policy,
-        Runtime, Timeouts, Upstream, UpstreamId,
+        Action, Admin, Backend, BackendAddress, Expose, Fanout, Limits, Listener, ListenerId,
+        Policy, Runtime, Timeouts, Upstream, UpstreamId,
     },
     runtime::registry::{ListenerState, Registry},
     telemetry::Generation,
@@ -77,6 +77,7 @@ pub(super) fn policy(
             drain: Duration::from_secs(30),
             wait_for_absent: false,
             access_log: None,
+            admin: Admin::Private,
         },
     }
 }

@@ -4,13 +4,18 @@ use std::{io, sync::Arc};
 
 use tracing::{error, info, warn};
 
-use super::{Event, Failure, Supervisor, sockets::Done};
+use super::{
+    Event, Failure, Supervisor,
+    admin::{self, AdminError, AdminSocket},
+    place,
+    sockets::Done,
+};
 use crate::{
     plan::{Plan, Unbound, build},
-    policy::Policy,
+    policy::{self, Policy, UnixSocket},
     runtime::{
-        Commit,
-        bind::BindError,
+        Commit, Registry,
+        bind::{BindError, Bound, Neighbour},
         status::{StatusLine, StatusView},
     },
     telemetry::{Generation, access},
@@ -27,12 +32,82 @@ pub(super) enum Refusal {
     Workers(io::Error),
 }
 
+/// The admin socket that is there, and what it was asked to be.
+#[derive(Debug)]
+pub(super) struct Admin {
+    wanted: UnixSocket,
+    pub(super) socket: AdminSocket,
+}
+
+/// An admin socket that is to change, and is bound by now unless there is to be none.
+#[derive(Debug)]
+pub(super) struct NewAdmin(Option<(UnixSocket, Bound)>);
+
+/// A plan whose sockets listen, and which nobody serves yet.
+#[derive(Debug)]
+pub(super) struct Committed {
+    done: Done,
+    old_log: Option<access::Writer>,
+}
+
 impl Supervisor<'_> {
+    /// Makes the admin socket that a policy wants; `None` if it is there. It does not listen yet.
+    ///
+    /// # Errors
+    /// When one that the file names cannot be had. One of our own choice is not worth that.
+    pub(super) fn prepare_admin(
+        &self,
+        policy: &Policy,
+        neighbour: Neighbour,
+    ) -> Result<Option<NewAdmin>, Refusal> {
+        let wanted = place::admin_socket(&policy.runtime.admin, self.place.as_ref());
+        let there = self.admin.as_ref().map(|admin| &admin.wanted);
+        if wanted.as_ref() == there {
+            return Ok(None);
+        }
+        let Some(wanted) = wanted else { return Ok(Some(NewAdmin(None))) };
+        let own = there.is_some_and(|there| there.path == wanted.path);
+        match admin::open(&wanted, if own { Neighbour::Own } else { neighbour }) {
+            Ok(bound) => Ok(Some(NewAdmin(Some((wanted, bound))))),
+            Err(error) if policy.runtime.admin == policy::Admin::Private => {
+                warn!(%error, why = %error.source, "no admin socket");
+                Ok(Some(NewAdmin(None)))
+            }
+            Err(error) => Err(Refusal::Unbound(vec![error])),
+        }
+    }
+
+    /// Puts the new admin socket in the place of the old one.
+    pub(super) async fn place_admin(&mut self, new: Option<NewAdmin>) {
+        let Some(NewAdmin(new)) = new else { return };
+        let served = new.map(|(wanted, bound)| {
+            let socket = AdminSocket::serve(bound, wanted.mode, self.ask.clone())?;
+            Ok::<_, AdminError>(Admin { wanted, socket })
+        });
+        let old = match served.transpose() {
+            Ok(admin) => std::mem::replace(&mut self.admin, admin),
+            Err(error) => return error!(%error, "the admin socket stays as it was"),
+        };
+        if let Some(old) = old {
+            old.socket.close();
+        }
+    }
+
     /// Makes a plan come true.
     ///
     /// # Errors
     /// When something could not be had; what runs has not been touched then.
     pub(super) async fn apply(&mut self, policy: Policy, plan: Plan) -> Result<(), Refusal> {
+        let committed = self.commit(policy, plan)?;
+        self.serve(committed).await;
+        Ok(())
+    }
+
+    /// Has everything that a plan wants listen. Nobody new is served before [`Supervisor::serve`].
+    ///
+    /// # Errors
+    /// When something could not be had; what runs has not been touched then.
+    pub(super) fn commit(&mut self, policy: Policy, plan: Plan) -> Result<Committed, Refusal> {
         let new_log = self.open_access_log(&policy).map_err(Refusal::AccessLog)?;
         let workers = build::workers(&policy, self.facts.cores);
         self.workers.grow(workers.into()).map_err(Refusal::Workers)?;
@@ -49,6 +124,11 @@ impl Supervisor<'_> {
             Some(log) => std::mem::replace(&mut self.access_log, log),
             None => None,
         };
+        Ok(Committed { done, old_log })
+    }
+
+    /// Has the workers serve what was committed.
+    pub(super) async fn serve(&mut self, Committed { done, old_log }: Committed) {
         self.hand_over(&done).await;
         // The workers write to the new one by now.
         drop(old_log);
@@ -62,7 +142,13 @@ impl Supervisor<'_> {
         for (listener, socket) in &done.opened {
             (self.announce)(&Event::Ready { listener, address: socket.address() });
         }
-        Ok(())
+    }
+
+    /// Ends every listener: the workers serve nobody new, and what they serve gets `drain`.
+    pub(super) async fn retire(&mut self, done: &Done) {
+        self.registry =
+            Registry { generation: Generation(self.generation.0 + 1), ..Registry::default() };
+        self.hand_over(done).await;
     }
 
     /// Has the workers take over the sockets and the registry as they are now.

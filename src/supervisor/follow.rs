@@ -4,22 +4,24 @@ use std::{io, time::Duration};
 
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tracing::{error, warn};
 
 use super::{
     Event, Judgement, Supervisor,
+    admin::{Question, protocol::Finding},
     apply::{Refusal, now},
     guardrails::{self, Stamps, Unread},
     load::{Content, Contents, Hash, Reader, Refusal as Doubt, Seen},
+    upgrade::{Channel, GiveError, Giving},
     watch::Watch,
 };
 use crate::{
     facts,
-    plan::{Conflict, Unbound, build},
-    policy::governance::GuardrailFile,
-    runtime::Incident,
+    plan::{Conflict, Plan, Unbound, build},
+    policy::{Policy, governance::GuardrailFile},
+    runtime::{Incident, bind::Neighbour},
 };
 
 /// A content that was refused is looked at once more after this long: it may have been half
@@ -77,6 +79,8 @@ pub(super) struct Following {
     running: Hash,
     guardrails: Stamps,
     second_look: Option<Instant>,
+    /// A signal asked for a look that has to wait.
+    asked: bool,
 }
 
 impl Following {
@@ -85,7 +89,7 @@ impl Following {
         let mut contents = Contents::default();
         contents.accepted(guardrails::identity(&content.hash, Ok(files)));
         let (reader, running) = (Reader::default(), content.hash);
-        Self { reader, contents, running, guardrails, second_look: None }
+        Self { reader, contents, running, guardrails, second_look: None, asked: false }
     }
 
     fn look_again(&mut self) {
@@ -116,10 +120,15 @@ struct Judged {
 
 /// What came next.
 enum Next {
-    Look { asked: bool },
+    Look {
+        asked: bool,
+    },
     Settle,
     Host,
     Incident(Incident),
+    Question(Question),
+    /// A hand-over has come to its end.
+    Given(Result<Channel, GiveError>),
     Stop,
 }
 
@@ -131,22 +140,44 @@ impl Supervisor<'_> {
         mut watch: Watch,
         mut following: Following,
     ) {
-        let mut host = Instant::now() + HOST;
+        // Times, and not waits that begin anew with each thing that happens: who asks often would
+        // put them off for good.
+        let (mut settle, mut host) = (Instant::now(), Instant::now() + HOST);
         loop {
+            // While another process takes the sockets over, they stay what they are.
+            let alone = self.giving.is_none();
             let next = tokio::select! {
                 asked = signals.next() => match asked {
                     Asked::Stop => Next::Stop,
                     Asked::Look => Next::Look { asked: true },
                 },
-                () = watch.time_to_look() => Next::Look { asked: false },
-                () = due(following.second_look) => Next::Look { asked: false },
+                () = watch.time_to_look(), if alone => Next::Look { asked: false },
+                () = due(following.second_look), if alone => Next::Look { asked: false },
                 Some(incident) = self.incidents.recv() => Next::Incident(incident),
-                () = sleep(SETTLE), if !self.sockets.is_settled() => Next::Settle,
-                () = sleep_until(host) => Next::Host,
+                () = sleep_until(settle), if alone && !self.sockets.is_settled() => Next::Settle,
+                () = sleep_until(host), if alone => Next::Host,
+                Some(question) = self.questions.recv() => Next::Question(question),
+                result = over(&mut self.giving) => Next::Given(result),
             };
             match next {
+                Next::Look { asked } if self.giving.is_some() => following.asked |= asked,
                 Next::Look { asked } => self.look(&mut following, asked).await,
+                Next::Question(question) => {
+                    if self.answer(question, &mut following).await == Some(Asked::Stop) {
+                        return self.stop(signals).await;
+                    }
+                }
+                Next::Given(result) => {
+                    let Some(giving) = self.giving.take() else { continue };
+                    if let Some(given) = self.given(giving, result).await {
+                        return self.bow_out(signals, given).await;
+                    }
+                    if std::mem::take(&mut following.asked) {
+                        self.look(&mut following, true).await;
+                    }
+                }
                 Next::Settle => {
+                    settle = Instant::now() + SETTLE;
                     let done = self.sockets.settle(now());
                     if !done.closed.is_empty() {
                         self.hand_over(&done).await;
@@ -167,9 +198,9 @@ impl Supervisor<'_> {
 
     /// Looks at the file, and takes over what is new. `asked` means that a person sent SIGHUP and
     /// gets an answer at once, whatever the file says.
-    async fn look(&mut self, following: &mut Following, asked: bool) {
-        if asked && let Some(log) = &self.access_log {
-            log.reopen();
+    pub(super) async fn look(&mut self, following: &mut Following, asked: bool) {
+        if asked {
+            self.reopen_access_log();
         }
         // One that is not due yet stays: an event of a neighbouring file must not swallow it.
         let again = following.second_look.take_if(|due| *due <= Instant::now()).is_some();
@@ -178,11 +209,18 @@ impl Supervisor<'_> {
         following.guardrails = governed;
         match following.reader.look(&self.options.file, asked || again || is_governed_anew) {
             Seen::Same => {}
-            Seen::Unstable => following.look_again(),
+            Seen::Unstable => {
+                following.look_again();
+                if asked {
+                    self.note_rejection(vec![Finding::error("the file is being written")]);
+                }
+            }
             Seen::Missing(reason) => {
                 if following.contents.missing(now()) || asked {
                     let file = self.options.file.display();
                     warn!(%file, %reason, "the file cannot be read; what runs stays");
+                    let message = format!("the file cannot be read: {reason}");
+                    self.note_rejection(vec![Finding::error(message)]);
                 }
             }
             Seen::Content(content) => {
@@ -214,6 +252,8 @@ impl Supervisor<'_> {
             Err(error) => {
                 // Nothing is known against the file, so it must not have to change once more.
                 following.look_again();
+                let message = format!("cannot read this host's addresses: {error}");
+                self.note_rejection(vec![Finding::error(message)]);
                 return error!(%error, "cannot read this host's addresses; what runs stays");
             }
         };
@@ -223,7 +263,7 @@ impl Supervisor<'_> {
                 if following.refuse(judged) {
                     let why = &error.source;
                     error!(%error, %why, "what runs stays");
-                    self.reject(1);
+                    self.reject(vec![Finding::error(format!("{error}: {why}"))]);
                 }
                 return;
             }
@@ -237,41 +277,38 @@ impl Supervisor<'_> {
                     // A guardrail refuses a change or a start; it closes nothing that serves.
                     warn!("the guardrails do not allow what runs; it stays until its next start");
                 }
-                self.reject(judgement.refusals());
+                self.note_rejection(judgement.findings());
+                self.tell_rejection(judgement.refusals());
             }
             return;
         };
         judgement.say(self.announce);
         self.facts = accepted.facts;
         let changed = accepted.policy != self.policy || accepted.plan != self.plan;
-        if changed && let Err(refusal) = self.apply(accepted.policy, accepted.plan).await {
+        if changed && let Err(refusal) = self.change(accepted.policy, accepted.plan).await {
             // No half-written file does this, so there is nothing to wait for.
             following.contents.refused(judged.hash, true);
-            let refusals = self.tell_refusal(&refusal);
-            return self.reject(refusals);
+            let findings = self.tell_refusal(&refusal);
+            return self.reject(findings);
         }
         following.contents.accepted(judged.hash);
         following.running = content.hash;
+        self.rejected = None;
         (self.announce)(&Event::Reloaded(self.generation));
     }
 
-    fn reject(&mut self, findings: usize) {
-        (self.announce)(&Event::Rejected { generation: self.generation, findings });
+    /// Makes another file come true, with its admin socket.
+    async fn change(&mut self, policy: Policy, plan: Plan) -> Result<(), Refusal> {
+        let admin = self.prepare_admin(&policy, Neighbour::None)?;
+        self.apply(policy, plan).await?;
+        self.place_admin(admin).await;
+        Ok(())
     }
 
-    /// Says why a plan is not in force, and how many reasons there are.
-    fn tell_refusal(&mut self, refusal: &Refusal) -> usize {
-        match refusal {
-            Refusal::Unbound(errors) => {
-                (self.announce)(&Event::Unbound(errors));
-                return errors.len();
-            }
-            Refusal::AccessLog(error) => {
-                error!(%error, "cannot open the access log; what runs stays")
-            }
-            Refusal::Workers(error) => error!(%error, "cannot start workers; what runs stays"),
+    pub(super) fn reopen_access_log(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
         }
-        1
     }
 
     /// Takes over what has changed on the host: an address that came or went, a device made anew, a
@@ -316,6 +353,14 @@ impl Supervisor<'_> {
             warn!(listener = %conflict.listener, reason = %conflict.cause, "the host has changed; what runs stays");
         }
         self.misfit = conflicts;
+    }
+}
+
+/// Resolves when the hand-over is over; without one, never.
+async fn over(giving: &mut Option<Giving>) -> Result<Channel, GiveError> {
+    match giving {
+        Some(giving) => giving.over().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -9,11 +9,14 @@
 //! All binds come before any close, and nothing is closed that a handshake may still be in: what
 //! the plan narrows goes on accepting for a moment, what it widens stays open.
 
+mod give;
+pub(super) mod inherit;
+mod report;
 mod shown;
 
 use std::{
     cmp::Reverse,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     num::NonZeroU16,
     os::fd::AsFd,
     sync::Arc,
@@ -73,6 +76,8 @@ enum State {
 pub(super) struct Sockets {
     groups: BTreeMap<BindKey, Group>,
     last_id: u64,
+    /// Taken over, and not announced yet.
+    inherited: BTreeSet<SocketId>,
 }
 
 /// Sockets that are bound and not listening, and what was changed on live ones for their sake.
@@ -185,6 +190,7 @@ impl Sockets {
         for retire in &prepared.delta.retire {
             self.retire(&retire.key, retire.way, now, &mut done);
         }
+        self.announce_inherited(&mut done);
         Ok(done)
     }
 
@@ -210,6 +216,17 @@ impl Sockets {
         let socket = Arc::new(socket);
         done.opened.push((group.bind.listener.clone(), Arc::clone(&socket)));
         group.sockets.push((SocketId(self.last_id), socket));
+    }
+
+    /// For whoever started this process, what was taken over listens as of now.
+    fn announce_inherited(&mut self, done: &mut Done) {
+        let inherited = std::mem::take(&mut self.inherited);
+        for group in self.groups.values().filter(|group| group.state == State::Planned) {
+            let listener = &group.bind.listener;
+            let sockets = group.sockets.iter().filter(|(id, _)| inherited.contains(id));
+            let announced = sockets.map(|(_, socket)| (listener.clone(), Arc::clone(socket)));
+            done.opened.extend(announced);
+        }
     }
 
     fn retire(&mut self, key: &BindKey, way: Way, now: Instant, done: &mut Done) {

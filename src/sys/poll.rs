@@ -30,11 +30,34 @@ pub struct Polled(Arc<Socket>);
 /// # Panics
 /// Outside of a tokio runtime.
 pub fn readable(socket: Arc<Socket>) -> io::Result<AsyncFd<Polled>> {
+    register(socket, Interest::READABLE)
+}
+
+/// The same, to learn as well when it can be written to.
+///
+/// # Errors
+/// As [`readable`].
+///
+/// # Panics
+/// Outside of a tokio runtime.
+pub fn readable_and_writable(socket: Arc<Socket>) -> io::Result<AsyncFd<Polled>> {
+    register(socket, Interest::READABLE | Interest::WRITABLE)
+}
+
+fn register(socket: Arc<Socket>, interest: Interest) -> io::Result<AsyncFd<Polled>> {
     // SAFETY: a `Socket` has one descriptor from its making to its end, and closes it only then;
     // `Polled` keeps the `Socket`, gives nobody else the way to end it, and is dropped by the
     // `AsyncFd` after it has left the poll.
-    let polled = unsafe { AsyncFd::register_with_interest(Polled(socket), Interest::READABLE) };
+    let polled = unsafe { AsyncFd::register_with_interest(Polled(socket), interest) };
     Ok(polled?)
+}
+
+impl Polled {
+    /// The socket, which stays in the poll.
+    #[must_use]
+    pub fn shared(&self) -> Arc<Socket> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl AsFd for Polled {

@@ -16,7 +16,7 @@ use std::{
 
 use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
-    unistd::{Gid, Group, Uid, User, geteuid},
+    unistd::{Gid, Group, Uid, User, getegid, geteuid},
 };
 
 /// Directories looked at in search of a cgroup: more than a full host has, and done in some ten
@@ -66,6 +66,12 @@ pub fn may_bind_privileged() -> io::Result<bool> {
 #[must_use]
 pub fn effective_user() -> u32 {
     geteuid().as_raw()
+}
+
+/// The group that files of this process belong to.
+#[must_use]
+pub fn effective_group() -> u32 {
+    getegid().as_raw()
 }
 
 /// The name of a user, if the system knows one.

@@ -84,13 +84,15 @@ pub fn ingress_index(connection: BorrowedFd<'_>) -> io::Result<Option<u32>> {
 /// # Errors
 /// When the kernel refuses the question, or the socket is not of TCP.
 pub fn accept_queue(listener: BorrowedFd<'_>) -> io::Result<u32> {
-    let mut information = [0; size_of::<libc::tcp_info>()];
-    option_into(listener, libc::IPPROTO_TCP, libc::TCP_INFO, &mut information)?;
-    let field = information
-        .get(mem::offset_of!(libc::tcp_info, tcpi_unacked)..)
-        .and_then(<[u8]>::first_chunk)
-        .expect("the offset lies inside the struct");
-    Ok(u32::from_ne_bytes(*field))
+    tcp_information(listener, mem::offset_of!(libc::tcp_info, tcpi_unacked))
+}
+
+/// How many may wait so (`tcpi_sacked` of a listener): the backlog, as the kernel has clamped it.
+///
+/// # Errors
+/// When the kernel refuses the question, or the socket is not of TCP.
+pub fn accept_limit(listener: BorrowedFd<'_>) -> io::Result<u32> {
+    tcp_information(listener, mem::offset_of!(libc::tcp_info, tcpi_sacked))
 }
 
 /// Makes the close of this connection a reset, which the peer cannot take for an orderly end
@@ -118,6 +120,14 @@ pub fn peer_credentials(socket: impl AsFd) -> io::Result<(i32, u32)> {
     use nix::sys::socket::{getsockopt, sockopt::PeerCredentials};
     let credentials = getsockopt(&socket, PeerCredentials)?;
     Ok((credentials.pid(), credentials.uid()))
+}
+
+/// A field of TCP_INFO, by its offset.
+fn tcp_information(socket: BorrowedFd<'_>, offset: usize) -> io::Result<u32> {
+    let mut information = [0; size_of::<libc::tcp_info>()];
+    option_into(socket, libc::IPPROTO_TCP, libc::TCP_INFO, &mut information)?;
+    let field = information.get(offset..).and_then(<[u8]>::first_chunk);
+    Ok(u32::from_ne_bytes(*field.expect("the offset lies inside the struct")))
 }
 
 fn ingress_option(socket: BorrowedFd<'_>) -> io::Result<(c_int, c_int)> {

@@ -3,6 +3,8 @@
 
 mod line;
 
+pub use line::timestamp;
+
 use std::{
     fmt,
     fs::{File, OpenOptions},

@@ -33,7 +33,9 @@ pub(crate) fn portcullis_through(wrapper: &[&str]) -> Command {
 }
 
 fn scrubbed(mut command: Command) -> Command {
-    command.env_clear().stdin(Stdio::null());
+    // What a process keeps for itself stays among what the tests leave.
+    command.env_clear().env("RUNTIME_DIRECTORY", env!("CARGO_TARGET_TMPDIR"));
+    command.stdin(Stdio::null());
     command
 }
 
@@ -71,6 +73,8 @@ pub(crate) struct Program {
     passed: Vec<String>,
     errors: Arc<Mutex<String>>,
     bound: BTreeMap<String, Vec<String>>,
+    /// Processes that an upgrade has put in its place, the youngest last.
+    pub(super) successors: Vec<u32>,
     /// The last one that a reload has waited for.
     generation: u64,
 }
@@ -109,7 +113,18 @@ impl Program {
         Self::started_with(command, file, &[])
     }
 
-    fn started_with(mut command: Command, file: ServiceFile, options: &[&OsStr]) -> Self {
+    pub(crate) fn started_with(
+        mut command: Command,
+        file: ServiceFile,
+        options: &[&OsStr],
+    ) -> Self {
+        // What a process keeps for itself vanishes with the test, too.
+        command.env("RUNTIME_DIRECTORY", file.folder());
+        Self::started_in(command, file, options)
+    }
+
+    /// The same with the runtime directory that the command has.
+    pub(crate) fn started_in(mut command: Command, file: ServiceFile, options: &[&OsStr]) -> Self {
         command.args(["run", "--allow-port-zero"]).arg(file.path()).args(options);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();
@@ -133,11 +148,18 @@ impl Program {
             passed: Vec::new(),
             errors,
             bound: BTreeMap::new(),
+            successors: Vec::new(),
             generation: 1,
         }
     }
 
+    /// The process that serves.
     pub(crate) fn pid(&self) -> u32 {
+        self.successors.last().copied().unwrap_or_else(|| self.child.id())
+    }
+
+    /// The process that was started here.
+    pub(crate) fn first_pid(&self) -> u32 {
         self.child.id()
     }
 
@@ -327,6 +349,11 @@ impl Drop for Program {
         // It may have ended already; there is no other way for these to fail.
         let _ended = self.child.kill();
         let _reaped = self.child.wait();
+        for successor in &self.successors {
+            let kill = format!("kill -s KILL {successor} 2>/dev/null");
+            // It has usually ended, and then there is nothing to be done.
+            let _ended = Command::new("sh").args(["-c", &kill]).status();
+        }
         if thread::panicking() {
             #[expect(clippy::print_stderr, reason = "a failed test shows what the program said")]
             {

@@ -7,7 +7,7 @@ use crate::{
     address::set::AddressSet,
     compile::read,
     exposure::{Answer, Exposure},
-    policy::claim::Assume,
+    policy::{Expose, claim::Assume},
     source::Source,
 };
 
@@ -276,9 +276,14 @@ fn small() -> impl Strategy<Value = Policy> {
     })
 }
 
-/// A file and two that each have fewer of its listeners, or let fewer clients in.
+/// A file and two that each have fewer of its listeners, or let fewer clients in. Nothing is
+/// pinned: where the pinned one of two listeners goes, the other takes what was its, without a pin.
 fn shrinking() -> impl Strategy<Value = [Policy; 3]> {
-    (small(), prop::collection::vec((0u8..3, 0u8..3), 3)).prop_map(|(first, turns)| {
+    (small(), prop::collection::vec((0u8..3, 0u8..3), 3)).prop_map(|(mut first, turns)| {
+        for listener in first.listeners.values_mut() {
+            let Expose::Ip(sides) = &mut Arc::make_mut(listener).expose else { continue };
+            sides.iter_mut().for_each(|side| side.pin = false);
+        }
         let step = |number: u8| {
             let mut policy = first.clone();
             let mut turns = turns.iter();
@@ -395,8 +400,7 @@ proptest! {
     #[test]
     fn passing_is_transitive(steps in shrinking()) {
         let [a, b, c] = &steps;
-        // Where the pinned one of two listeners goes, the other takes what was its, without a pin.
-        prop_assume!(diff(a, b).effect().passes() && diff(b, c).effect().passes());
+        prop_assert!(diff(a, b).effect().passes() && diff(b, c).effect().passes());
         prop_assert!(diff(a, c).effect().passes(), "{:#?}", diff(a, c));
     }
 

@@ -8,7 +8,8 @@ use super::*;
 use crate::{
     exposure::taker::Takers,
     policy::{
-        Action, Expose, Fanout, Limits, Listener, ListenerId, Policy, Runtime, Side, Timeouts,
+        Action, Admin, Expose, Fanout, Limits, Listener, ListenerId, Policy, Runtime, Side,
+        Timeouts,
     },
 };
 
@@ -42,6 +43,7 @@ fn policy(listeners: impl IntoIterator<Item = (Vec<Side>, Vec<PortRange>)>) -> P
             drain: std::time::Duration::ZERO,
             wait_for_absent: false,
             access_log: None,
+            admin: Admin::Private,
         },
     }
 }

@@ -3,7 +3,7 @@ use std::{sync::Arc, time::Duration};
 use super::*;
 use crate::{
     facts::Link,
-    policy::{Action, Limits, ListenerId, PortRange, Runtime, Timeouts},
+    policy::{Action, Admin, Limits, ListenerId, PortRange, Runtime, Timeouts},
 };
 
 fn host() -> Facts {
@@ -70,6 +70,7 @@ fn policy(wait: bool, listeners: impl IntoIterator<Item = Listener>) -> Policy {
             drain: Duration::from_secs(30),
             wait_for_absent: wait,
             access_log: None,
+            admin: Admin::Private,
         },
     }
 }

@@ -176,19 +176,7 @@ impl Resolver<'_> {
         let mode = self.required(&written.mode, "mode", span);
         let owner = self.text(&written.owner);
         let group = self.text(&written.group);
-        let mode = mode?;
-        let octal = MODE_DIGITS.contains(&mode.len())
-            && mode.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-        let bits = if octal { u32::from_str_radix(&mode, 8).ok() } else { None };
-        let Some(mode) = bits.filter(|bits| *bits <= 0o777) else {
-            let at = written.mode.span().unwrap_or(span);
-            self.bad(
-                at,
-                format!("`{mode}` is no file mode"),
-                "write it in octal, such as \"0660\"",
-            );
-            return None;
-        };
+        let mode = self.mode(&mode?, written.mode.span().unwrap_or(span))?;
         // An abstract or relative path is judged by a rule of its own, with the reason.
         let path = path?;
         if path.len() > MAX_UNIX_PATH {
@@ -197,6 +185,19 @@ impl Resolver<'_> {
         }
         let path = path.into();
         Some(UnixSocket { path, mode, owner, group })
+    }
+
+    /// Permission bits.
+    pub(super) fn mode(&mut self, text: &str, span: Span) -> Option<u32> {
+        let octal = MODE_DIGITS.contains(&text.len())
+            && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+        let bits = if octal { u32::from_str_radix(text, 8).ok() } else { None };
+        let mode = bits.filter(|bits| *bits <= 0o777);
+        if mode.is_none() {
+            let help = "write it in octal, such as \"0660\"";
+            self.bad(span, format!("`{text}` is no file mode"), help);
+        }
+        mode
     }
 }
 

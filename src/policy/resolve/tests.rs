@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    policy::{Action, BackendAddress, Expose, Fanout, Place, PortRange},
+    policy::{Action, BackendAddress, Expose, Fanout, Place, PortRange, UnixSocket},
     source::Source,
 };
 
@@ -244,4 +244,37 @@ fn what_could_not_be_read_is_not_reported_as_missing_too() {
         "portcullis: one\nlisteners:\n  a: { expose: [], port: many, forward: { unix: 1 } }\n";
     let findings = resolved(text).1;
     assert!(findings.iter().all(|finding| finding.starts_with("PC0004")), "{findings:?}");
+}
+
+#[test]
+fn the_admin_socket_is_private_unless_the_file_lets_its_group_in() {
+    let admin = |written: &str| {
+        let smallest =
+            "portcullis: 1\nlisteners: { a: { expose: loopback, port: 80, serve: status } }\n";
+        let text = format!("{smallest}runtime: {{ {written} }}\n");
+        let (policy, findings) = resolved(&text);
+        (policy.runtime.admin, findings)
+    };
+    let at =
+        |mode| Admin::At(UnixSocket { path: "/run/a.sock".into(), mode, owner: None, group: None });
+    for (written, meaning) in [
+        ("drain: 1s", Admin::Private),
+        ("admin: none", Admin::None),
+        ("admin: { unix: /run/a.sock }", at(0o600)),
+        ("admin: { unix: /run/a.sock, mode: \"0660\" }", at(0o660)),
+    ] {
+        assert_eq!(admin(written), (meaning, Vec::new()), "{written}");
+    }
+    for (written, finding) in [
+        ("admin: elsewhere", "PC0005 `elsewhere` is no admin socket"),
+        ("admin: {}", "PC0007 `unix` is missing"),
+        ("admin: { unix: a.sock }", "PC0005 `a.sock` is not an absolute path"),
+        ("admin: { unix: /run/a.sock, mode: \"99\" }", "PC0005 `99` is no file mode"),
+        (
+            "admin: { unix: /run/a.sock, mode: \"0666\" }",
+            "PC0005 with this mode everybody on the host could stop the service",
+        ),
+    ] {
+        assert_eq!(admin(written).1, [finding], "{written}");
+    }
 }

@@ -190,7 +190,7 @@ impl Resolver<'_> {
     }
 
     /// An absolute path that fits a socket address.
-    fn unix_path(&mut self, path: &str, span: Span) -> Option<PathBuf> {
+    pub(super) fn unix_path(&mut self, path: &str, span: Span) -> Option<PathBuf> {
         if !path.starts_with('/') {
             self.bad(
                 span,

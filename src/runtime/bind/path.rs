@@ -18,17 +18,22 @@ use super::{
     cause::{Cause, Owner, PathTrouble, Process},
     error::{BindError, Failure, Step},
 };
-use crate::{plan::Bind, sys};
+use crate::{plan::Bind, policy::UnixSocket, sys};
 
 /// Names tried for a socket before it is in place. One is in use if this process died here and its
 /// id came again.
 const MAX_NAMES: u32 = 64;
 
+/// The bits of a mode that `chmod` sets.
+const PERMISSIONS: u32 = 0o7777;
+
 /// Which file it is, whatever its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct FileId {
-    device: u64,
-    inode: u64,
+pub struct FileId {
+    /// The file system's number.
+    pub device: u64,
+    /// The file's number in it.
+    pub inode: u64,
 }
 
 /// A path socket that is bound to a name of its own.
@@ -81,6 +86,22 @@ pub(super) fn remove(path: &Path, file: FileId) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
     }
+}
+
+/// Whether what is at the path has the mode and the owner that are wanted. What cannot be seen has
+/// not.
+#[must_use]
+pub fn is_as_wanted(wanted: &UnixSocket) -> bool {
+    let id_is = |name: Option<&str>, look_up: fn(&str) -> io::Result<Option<u32>>, own, found| {
+        let id = name.map_or(Ok(Some(own)), look_up);
+        id.is_ok_and(|id| id == Some(found))
+    };
+    fs::symlink_metadata(&wanted.path).is_ok_and(|found| {
+        let (user, group) = (sys::process::effective_user(), sys::process::effective_group());
+        found.permissions().mode() & PERMISSIONS == wanted.mode
+            && id_is(wanted.owner.as_deref(), sys::process::user_id, user, found.uid())
+            && id_is(wanted.group.as_deref(), sys::process::group_id, group, found.gid())
+    })
 }
 
 /// Whether the file is at the path. One that cannot be seen is taken to be gone.

@@ -119,10 +119,23 @@ fn create(bind: &Bind, address: SocketAddr, reuse_port: bool) -> Result<Socket, 
     if let Some(device) = &bind.key.device {
         option("SO_BINDTODEVICE", socket.bind_device(Some(device.as_bytes())))?;
     }
-    // Accepted connections inherit both.
-    option("TCP_NODELAY", socket.set_tcp_nodelay(true))?;
-    option(ingress_option(address), socket::remember_ingress(socket.as_fd()))?;
+    set_inherited(&socket, address)?;
     Ok(socket)
+}
+
+/// Sets what a socket that somebody else has made may lack, and can have while it listens.
+pub(super) fn complete(socket: &Socket, address: SocketAddr) -> Result<(), Failure> {
+    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::Option(name)));
+    option("O_NONBLOCK", socket.set_nonblocking(true))?;
+    option("SO_REUSEADDR", socket.set_reuse_address(true))?;
+    set_inherited(socket, address)
+}
+
+/// Sets what accepted connections inherit.
+fn set_inherited(socket: &Socket, address: SocketAddr) -> Result<(), Failure> {
+    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::Option(name)));
+    option("TCP_NODELAY", socket.set_tcp_nodelay(true))?;
+    option(ingress_option(address), socket::remember_ingress(socket.as_fd()))
 }
 
 /// Binds, and makes sure of what was asked for while nobody can connect.
@@ -165,7 +178,7 @@ fn local(socket: &Socket) -> Result<SocketAddr, Failure> {
 
 /// Asks the kernel what the bound socket is like. Whoever stands between (seccomp, LD_PRELOAD,
 /// another kernel's emulation) may have agreed to an option without setting it.
-fn verify(socket: &Socket, bind: &Bind, address: SocketAddr) -> Result<(), Failure> {
+pub(super) fn verify(socket: &Socket, bind: &Bind, address: SocketAddr) -> Result<(), Failure> {
     read_back("O_NONBLOCK", socket.nonblocking())?;
     read_back("SO_REUSEADDR", socket.reuse_address())?;
     if address.is_ipv6() {

@@ -94,7 +94,8 @@ impl fmt::Write for Escape<'_, '_> {
 }
 
 /// RFC 3339, UTC, with milliseconds. A clock before 1970 shows as 1970.
-fn timestamp(time: SystemTime) -> String {
+#[must_use]
+pub fn timestamp(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (seconds, millis) = (since.as_secs(), since.subsec_millis());
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
