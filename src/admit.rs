@@ -73,6 +73,7 @@ mod tests {
             id: ListenerId::new("web"),
             purpose: None,
             expose: Expose::Ip(Vec::new()),
+            inherited: None,
             ports: Vec::new(),
             clients: (!clients.is_empty())
                 .then(|| AddressSet::of_blocks(clients.iter().map(|block| block.parse().unwrap()))),

@@ -7,6 +7,7 @@ mod admin;
 pub mod claim;
 pub mod code;
 pub mod guardrail;
+mod inherited;
 pub mod later;
 pub mod leaf;
 pub mod schema;
@@ -24,13 +25,14 @@ use serde::Deserialize;
 pub use self::{
     admin::Admin,
     findings::MAX_FINDINGS,
+    inherited::Inherited,
     leaf::{CountOrWord, Duration, DurationOrNone, Name, PortRange, Rate, TextOrList, Words},
     value::{Each, Entry, Field, Form, LongForm, NotYet, Spanned, Table},
     yaml::{MAX_DEPTH, MAX_NODES},
 };
 use self::{
     claim::{Claim, Expect},
-    later::{AcceptProxy, Eject, Health, Inherited, Resolve, Route, Tls, Udp},
+    later::{AcceptProxy, Eject, Health, Resolve, Route, Tls, Udp},
 };
 use crate::{address::Class, diagnostic::Diagnostic, source::Source};
 
@@ -199,8 +201,8 @@ pub struct Expose {
     pub any: Field<Families>,
     /// A path socket.
     pub unix: Field<Unix>,
-    /// A socket passed in.
-    pub inherited: NotYet<Inherited>,
+    /// A socket that the service manager passes in.
+    pub inherited: Field<Inherited>,
     /// The IPv4 side of the split form.
     pub v4: Field<Box<Form<Self>>>,
     /// The IPv6 side of the split form.

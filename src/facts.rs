@@ -3,7 +3,7 @@
 pub mod file;
 pub mod live;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,27 @@ pub struct Facts {
     pub descriptors: Option<u64>,
     /// Processors that this process may use.
     pub cores: usize,
+    /// The sockets that this process was given, where it is the service: no file says that.
+    #[serde(skip)]
+    pub passed: Option<Vec<PassedSocket>>,
+}
+
+/// A socket that the service manager has passed in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedSocket {
+    /// Its name.
+    pub name: String,
+    /// What the kernel says that it is.
+    pub found: Result<PassedAddress, String>,
+}
+
+/// Where such a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedAddress {
+    /// Address and port.
+    pub address: SocketAddr,
+    /// The interface that it is tied to.
+    pub device: Option<String>,
 }
 
 /// One address of one interface.

@@ -66,6 +66,8 @@ pub struct Bind {
     pub link: Option<u32>,
     /// Mode and owner of a path socket; `Some` exactly when the address is a path.
     pub unix: Option<UnixSocket>,
+    /// The name under which it is passed in. Such a socket cannot be opened, only taken over.
+    pub inherited: Option<String>,
 }
 
 /// A bind that is not made.

@@ -50,6 +50,8 @@ pub struct Listener {
     pub purpose: Option<String>,
     /// Where it is reachable.
     pub expose: Expose,
+    /// The name under which its sockets are passed in; without it this program makes them.
+    pub inherited: Option<String>,
     /// Which ports; empty for a unix socket, never empty otherwise, sorted, disjoint.
     pub ports: Vec<PortRange>,
     /// Who is served: `None` is everyone.

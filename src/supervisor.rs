@@ -6,8 +6,10 @@
 
 pub mod admin;
 mod apply;
+mod burst;
 mod follow;
 pub mod guardrails;
+mod host;
 mod load;
 mod lock;
 mod place;
@@ -15,6 +17,7 @@ mod rejection;
 mod sockets;
 mod start;
 mod stop;
+mod systemd;
 pub mod upgrade;
 mod watch;
 
@@ -48,6 +51,7 @@ use self::{
     lock::InstanceLock,
     place::Place,
     sockets::Sockets,
+    systemd::Systemd,
     upgrade::{Giving, Predecessors, Program, TakeError, TakeOver},
 };
 
@@ -151,6 +155,8 @@ pub enum Failure {
 /// # Errors
 /// When the start fails. Afterwards nothing is fatal but a signal.
 pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure> {
+    // The event loop may have threads.
+    let provided = sys::systemd::take().map_err(set_up("take what the service manager gives"))?;
     let limit = sys::process::raise_descriptor_limit();
     let limit = limit.map_err(set_up("raise the limit of descriptors"))?;
     if limit < FEWEST_DESCRIPTORS {
@@ -163,11 +169,12 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
     runtime.block_on(async {
         // Signals count from here on: one that comes during the start is answered after it.
         let signals = follow::Signals::new().map_err(set_up("listen for signals"))?;
-        // And so does a change of the file after it has been read.
+        // And so does a change of the file, or of the host, after it has been read.
         let watch = watch::Watch::new(&options.file, &options.guardrails);
         let watch = watch.map_err(set_up("find the file"))?;
-        let (supervisor, following) = Supervisor::start(options, announce).await?;
-        supervisor.follow(signals, watch, following).await;
+        let host = host::HostWatch::new();
+        let (supervisor, following) = Supervisor::start(options, provided, announce).await?;
+        supervisor.follow(signals, watch, host, following).await;
         Ok(())
     })
 }
@@ -212,6 +219,7 @@ struct Supervisor<'a> {
     /// The hand-over that is under way.
     giving: Option<Giving>,
     predecessors: Predecessors,
+    systemd: Systemd,
 }
 
 /// A file that may run.

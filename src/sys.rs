@@ -9,3 +9,4 @@ pub mod send_queue;
 pub mod socket;
 pub mod splice;
 pub mod sysctl;
+pub mod systemd;

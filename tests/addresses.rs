@@ -1,6 +1,9 @@
 //! The host's addresses and interfaces change under the running program.
 
-use std::net::{SocketAddr, TcpListener};
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+};
 
 use crate::support::{
     Program, eventually,
@@ -101,4 +104,76 @@ fn a_port_in_use_does_not_keep_others_from_being_bound_and_is_said_once() {
             );
         },
     );
+}
+
+#[test]
+fn a_tentative_address_is_bound_when_it_has_been_found_unique() {
+    in_namespace("addresses::a_tentative_address_is_bound_when_it_has_been_found_unique", || {
+        veth(&["10.9.0.5/24"]);
+        run("sysctl -qw net.ipv6.conf.v0.dad_transmits=2");
+        let expose = "expose: { interface: { name: v0, v4: [private], v6: [private] } }";
+        let text = one_listener(&[expose, "purpose: a test", "port: 8080", "serve: status"]);
+        let mut program = Program::serving(&(text + WAIT));
+        run("ip addr add fd00:9::5/64 dev v0");
+        program.said("fd00:9::5 on v0 is tentative and is not bound");
+        program.next_where("the new address", |line| line.ends_with("=[fd00:9::5]:8080"));
+        serves("[fd00:9::5]:8080");
+    });
+}
+
+#[test]
+fn an_address_of_another_class_is_not_bound_and_the_status_page_says_so() {
+    let test = "addresses::an_address_of_another_class_is_not_bound_and_the_status_page_says_so";
+    in_namespace(test, || {
+        veth(&["10.9.0.5/24"]);
+        let program = Program::serving(&on_interface(""));
+        run("ip addr add 198.51.99.10/24 dev v0");
+        program.said("198.51.99.10 on v0 is public and is not bound");
+        assert!(TcpStream::connect("198.51.99.10:8080").is_err());
+        let (_, page) = get("10.9.0.5:8080".parse().unwrap(), "/");
+        assert!(page.contains("left out: 198.51.99.10 on v0 is public and is not bound"), "{page}");
+    });
+}
+
+#[test]
+fn a_subnet_listener_follows_a_host_that_is_renumbered() {
+    in_namespace("addresses::a_subnet_listener_follows_a_host_that_is_renumbered", || {
+        veth(&["10.9.0.5/24"]);
+        let expose = "expose: { private: { subnet: 10.9.0.0/24 } }";
+        let text = one_listener(&[expose, "purpose: a test", "port: 8080", "serve: status"]);
+        let mut program = Program::serving(&text);
+        run("ip addr del 10.9.0.5/24 dev v0");
+        program.said("the host has changed; what runs stays");
+        run("ip addr add 10.9.0.77/24 dev v0");
+        program.next_where("the new address", |line| line.ends_with("=10.9.0.77:8080"));
+        program.said("no longer listening address=10.9.0.5:8080");
+        serves("10.9.0.77:8080");
+    });
+}
+
+#[test]
+fn more_changes_than_the_kernel_tells_of_are_followed_all_the_same() {
+    const MANY: usize = 250;
+    let test = "addresses::more_changes_than_the_kernel_tells_of_are_followed_all_the_same";
+    in_namespace(test, || {
+        veth(&["10.9.0.5/24"]);
+        let mut program = Program::serving(&on_interface(""));
+        // It cannot read while it is stopped, and the kernel does not keep so many.
+        program.signal("STOP");
+        for _ in 0..4 {
+            for change in ["add", "del"] {
+                let lines = (0..MANY).map(|at| format!("addr {change} 10.9.1.{at}/32 dev v0\n"));
+                let batch = program.file.beside("batch");
+                fs::write(&batch, lines.collect::<String>()).unwrap();
+                run(&format!("ip -batch {}", batch.display()));
+            }
+        }
+        run("ip addr add 10.9.2.5/24 dev v0");
+        let table = fs::read_to_string("/proc/self/net/netlink").unwrap();
+        let drops = |line: &str| line.split_whitespace().nth(8).is_some_and(|drops| drops != "0");
+        assert!(table.lines().skip(1).any(drops), "none is dropped: {table}");
+        program.signal("CONT");
+        program.next_where("the last address", |line| line.ends_with("=10.9.2.5:8080"));
+        serves("10.9.2.5:8080");
+    });
 }

@@ -22,5 +22,6 @@ mod rules;
 mod schema;
 mod shutdown;
 mod support;
+mod systemd;
 mod tcp;
 mod upgrade;

@@ -90,5 +90,6 @@ fn host() -> Facts {
         descriptors: Some(1024),
         ipv6: true,
         cores: 2,
+        passed: None,
     }
 }

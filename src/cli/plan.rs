@@ -1,6 +1,6 @@
 //! `plan FILE`: the exact sockets on this host, and what a reload from another file would do.
 
-use std::io::Write;
+use std::{collections::BTreeSet, io::Write};
 
 use super::{
     Error, Exit, Judged, args,
@@ -48,6 +48,10 @@ pub(super) fn plan(args: &args::Plan, out: &mut dyn Write) -> Result<Exit, Error
     }
     let shown = wanted.source.path();
     governed::write_lines(out, shown, &wanted.compiled, &governed.files)?;
+    let passed = |bind: &Bind| Some((bind.listener.clone(), bind.inherited.clone()?));
+    for (listener, name) in plan.binds.values().filter_map(passed).collect::<BTreeSet<_>>() {
+        writeln!(out, "passed in: {listener}: as `{name}`, not bound by this program")?;
+    }
     for unbound in &plan.parked {
         writeln!(out, "waiting: {}: {}", unbound.listener, unbound.reason)?;
     }

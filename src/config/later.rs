@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Duration, Each, Expose, Field, Form, LongForm, Spanned, Target};
+use super::{Duration, Each, Field, Form, LongForm, Spanned, Target};
 
 /// Active checks of a backend.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -115,14 +115,4 @@ pub struct Tls {
     pub client_ca: Field<String>,
     /// Lowest protocol version.
     pub min_version: Field<String>,
-}
-
-/// A socket passed in.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Inherited {
-    /// Its name in `LISTEN_FDNAMES`.
-    pub name: Field<String>,
-    /// The exposure that its address must be.
-    pub r#as: Field<Box<Form<Expose>>>,
 }

@@ -119,6 +119,7 @@ mod tests {
             ephemeral_ports: (32_768, 60_999),
             reserved_ports: vec![(8080, 8080)],
             cores: 2,
+            passed: None,
             ..Facts::default()
         }
     }

@@ -25,6 +25,7 @@ mod grant_box_too_wide;
 mod guardrail_writable;
 mod guardrails_contradict;
 mod hostname_bind;
+mod inherited_socket_mismatch;
 mod interface_without_scopes;
 mod limit_exceeded;
 mod limits_exceed_nofile;
@@ -117,6 +118,7 @@ pub static ALL: &[&Rule] = &[
     &clients_one_family::RULE,
     &no_v6_stack::RULE,
     &dual_stack_request::RULE,
+    &inherited_socket_mismatch::RULE,
     &sensitive_port_exposed::RULE,
     &sensitive_backend_exposed::RULE,
     &metadata_backend::RULE,

@@ -41,7 +41,7 @@ impl<'a> Wrote<'a> {
 
     /// The long form of where it is exposed.
     pub(super) fn exposure(self) -> Option<&'a config::Expose> {
-        match self.listener?.expose.get()? {
+        match self.listener?.exposed()? {
             Form::Long(long) => Some(long),
             Form::Short(_) => None,
         }

@@ -72,6 +72,7 @@ impl<'a> Builder<'a> {
                     backlog: BACKLOG,
                     link: None,
                     unix,
+                    inherited: None,
                 });
             }
             Expose::Ip(sides) => {
@@ -122,8 +123,17 @@ impl<'a> Builder<'a> {
                 let unnumbered = (port == 0).then(|| listener.id.clone());
                 let address = BindAddress::Tcp(address);
                 let key = BindKey { address, device: device.clone(), unnumbered };
+                let inherited = listener.inherited.clone();
                 let listener = listener.id.clone();
-                self.add(Bind { key, listener, sockets, backlog: BACKLOG, link, unix: None });
+                self.add(Bind {
+                    key,
+                    listener,
+                    sockets,
+                    backlog: BACKLOG,
+                    link,
+                    unix: None,
+                    inherited,
+                });
             }
         }
     }

@@ -83,6 +83,10 @@ pub struct BoundSocket {
 /// # Errors
 /// With the diagnosis, after which nothing is left behind.
 pub fn open(bind: &Bind, neighbour: Neighbour) -> Result<Bound, BindError> {
+    if bind.inherited.is_some() {
+        let source = io::Error::new(io::ErrorKind::NotFound, "no such socket was passed in");
+        return Err(BindError::at(Step::Inherit, bind)(source));
+    }
     let sockets = match &bind.key.address {
         BindAddress::Tcp(address) => Sockets::Tcp(tcp::open(bind, *address, neighbour)?),
         BindAddress::Unix(path) => Sockets::Path(path::open(bind, path, neighbour)?),

@@ -19,6 +19,7 @@ pub(super) fn listener(name: &str) -> Listener {
         id: ListenerId::new(name),
         purpose: None,
         expose: Expose::Ip(Vec::new()),
+        inherited: None,
         ports: Vec::new(),
         clients: None,
         limits: Limits::default(),

@@ -71,7 +71,7 @@ pub struct StatusView {
 pub struct StatusLine {
     /// Its name.
     pub listener: ListenerId,
-    /// Where it listens, as it is shown.
+    /// Where it listens, and where it should and does not, as it is shown.
     pub addresses: Vec<String>,
     /// Its sessions.
     pub gate: Arc<Gate>,

@@ -12,7 +12,8 @@ use std::{
     net::Shutdown,
     num::NonZeroU32,
     os::unix::net::{UnixListener, UnixStream},
-    sync::Arc,
+    sync::{Arc, Mutex, mpsc},
+    task::{Context, Wake, Waker},
     time::Duration,
 };
 
@@ -210,4 +211,30 @@ fn a_session_is_small() {
         println!("the task of a session: {size} bytes");
     }
     assert!(size <= 768, "{size} bytes");
+}
+
+/// Whoever waits so holds up whoever wakes it, until it is let go.
+struct Hold(Mutex<mpsc::Receiver<()>>);
+
+impl Wake for Hold {
+    fn wake(self: Arc<Self>) {
+        // An error lets go as well.
+        let _let_go = self.0.lock().unwrap().recv();
+    }
+}
+
+#[test]
+fn a_stuck_worker_does_not_answer() {
+    let rig = Rig::start(1);
+    assert!(rig.answer(PATIENCE), "none is stuck");
+    let (let_go, held) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Hold(Mutex::new(held))));
+    let mut answer = Box::pin(rig.workers.answer());
+    // A worker that was faster has woken nobody.
+    while answer.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() {
+        answer.set(rig.workers.answer());
+    }
+    assert!(!rig.answer(Duration::from_millis(100)), "it waits in `wake`");
+    let_go.send(()).unwrap();
+    assert!(rig.answer(PATIENCE), "it goes on");
 }

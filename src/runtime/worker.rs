@@ -47,8 +47,8 @@ const TICK: Duration = Duration::from_secs(1);
 /// An order, and whom to tell when it is done.
 #[derive(Debug)]
 pub(super) struct Order {
-    pub(super) commit: Commit,
-    pub(super) crew: Crew,
+    /// What to take over, and with whom; without it the answer alone is wanted.
+    pub(super) commit: Option<(Commit, Crew)>,
     pub(super) done: oneshot::Sender<()>,
 }
 
@@ -147,8 +147,10 @@ impl Worker {
             select! {
                 _ = tick.tick() => {}
                 order = orders.recv() => {
-                    let Some(Order { commit, crew, done }) = order else { break };
-                    self.take_over(commit, &crew).await;
+                    let Some(Order { commit, done }) = order else { break };
+                    if let Some((commit, crew)) = commit {
+                        self.take_over(commit, &crew).await;
+                    }
                     // Who gave the order may have stopped waiting.
                     let _nobody_waits = done.send(());
                 }

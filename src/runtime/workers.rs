@@ -126,20 +126,31 @@ impl Workers {
     pub async fn commit(&self, commit: Commit) -> Result<(), WorkerLost> {
         let accepting = self.seats.iter().take(commit.workers);
         let crew: Crew = accepting.map(|seat| seat.mate.clone()).collect();
+        self.order(Some((commit, crew))).await
+    }
+
+    /// Resolves when every worker has come round to its orders, which shows that none is stuck.
+    ///
+    /// # Errors
+    /// If a worker is lost.
+    pub async fn answer(&self) -> Result<(), WorkerLost> {
+        self.order(None).await
+    }
+
+    async fn order(&self, commit: Option<(Commit, Crew)>) -> Result<(), WorkerLost> {
         let mut waiting = Vec::with_capacity(self.seats.len());
         for seat in &self.seats {
-            let (done, taken_over) = oneshot::channel();
+            let (done, is_done) = oneshot::channel();
             if let Some(orders) = &seat.orders {
                 // A worker that is lost drops `done`, and that is noticed below.
-                let _lost =
-                    orders.send(Order { commit: commit.clone(), crew: crew.clone(), done }).await;
+                let _lost = orders.send(Order { commit: commit.clone(), done }).await;
             }
-            waiting.push(taken_over);
+            waiting.push(is_done);
         }
         drop(commit);
         let mut result = Ok(());
-        for (number, taken_over) in waiting.into_iter().enumerate() {
-            if taken_over.await.is_err() {
+        for (number, is_done) in waiting.into_iter().enumerate() {
+            if is_done.await.is_err() {
                 result = Err(WorkerLost(number));
             }
         }

@@ -109,6 +109,7 @@ pub(super) fn open(wanted: &UnixSocket, neighbour: Neighbour) -> Result<Bound, B
         backlog: BACKLOG,
         link: None,
         unix: Some(wanted.clone()),
+        inherited: None,
     };
     bind::open(&bind, neighbour)
 }

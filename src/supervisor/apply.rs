@@ -130,6 +130,7 @@ impl Supervisor<'_> {
     /// Has the workers serve what was committed.
     pub(super) async fn serve(&mut self, Committed { done, old_log }: Committed) {
         self.hand_over(&done).await;
+        self.systemd.keep(&self.sockets.to_keep());
         // The workers write to the new one by now.
         drop(old_log);
         info!(
@@ -171,6 +172,20 @@ impl Supervisor<'_> {
     /// Makes the status page show what is.
     pub(super) fn show(&self, draining: bool) {
         let mut addresses = self.sockets.addresses();
+        let unbound = |word, list: &[Unbound]| -> Vec<_> {
+            let said = |unbound: &Unbound| {
+                (unbound.listener.clone(), format!("{word}: {}", unbound.reason))
+            };
+            list.iter().map(said).collect()
+        };
+        let misfit = self.misfit.iter().map(|conflict| {
+            (conflict.listener.clone(), format!("the host has changed: {}", conflict.cause))
+        });
+        let waiting = unbound("waiting", &self.plan.parked);
+        let omitted = unbound("left out", &self.plan.omitted);
+        for (listener, note) in waiting.into_iter().chain(omitted).chain(misfit) {
+            addresses.entry(listener).or_default().push(note);
+        }
         let listeners = self.registry.listeners.iter().map(|(listener, state)| StatusLine {
             listener: listener.clone(),
             addresses: addresses.remove(listener).unwrap_or_default(),

@@ -13,13 +13,13 @@ use super::{
     admin::{Question, protocol::Finding},
     apply::{Refusal, now},
     guardrails::{self, Stamps, Unread},
+    host::HostWatch,
     load::{Content, Contents, Hash, Reader, Refusal as Doubt, Seen},
     upgrade::{Channel, GiveError, Giving},
     watch::Watch,
 };
 use crate::{
-    facts,
-    plan::{Conflict, Plan, Unbound, build},
+    plan::Plan,
     policy::{Policy, governance::GuardrailFile},
     runtime::{Incident, bind::Neighbour},
 };
@@ -30,10 +30,6 @@ const SECOND_LOOK: Duration = Duration::from_secs(1);
 
 /// How often narrowed sockets are asked whether they are done.
 const SETTLE: Duration = Duration::from_millis(100);
-
-/// How often the host is asked for its addresses and devices: a file that names them by interface
-/// or subnet follows them, and what waits for one is bound when it is there.
-const HOST: Duration = Duration::from_secs(1);
 
 /// The signals that this process answers.
 pub(super) struct Signals {
@@ -126,6 +122,7 @@ enum Next {
     Settle,
     Host,
     Incident(Incident),
+    Pulse,
     Question(Question),
     /// A hand-over has come to its end.
     Given(Result<Channel, GiveError>),
@@ -138,11 +135,12 @@ impl Supervisor<'_> {
         mut self,
         mut signals: Signals,
         mut watch: Watch,
+        mut host: HostWatch,
         mut following: Following,
     ) {
-        // Times, and not waits that begin anew with each thing that happens: who asks often would
-        // put them off for good.
-        let (mut settle, mut host) = (Instant::now(), Instant::now() + HOST);
+        // A time, and not a wait that begins anew with each thing that happens: who asks often
+        // would put it off for good.
+        let mut settle = Instant::now();
         loop {
             // While another process takes the sockets over, they stay what they are.
             let alone = self.giving.is_none();
@@ -155,13 +153,15 @@ impl Supervisor<'_> {
                 () = due(following.second_look), if alone => Next::Look { asked: false },
                 Some(incident) = self.incidents.recv() => Next::Incident(incident),
                 () = sleep_until(settle), if alone && !self.sockets.is_settled() => Next::Settle,
-                () = sleep_until(host), if alone => Next::Host,
+                () = host.time_to_look(), if alone => Next::Host,
+                () = self.systemd.pulse(&self.workers) => Next::Pulse,
                 Some(question) = self.questions.recv() => Next::Question(question),
                 result = over(&mut self.giving) => Next::Given(result),
             };
             match next {
                 Next::Look { asked } if self.giving.is_some() => following.asked |= asked,
                 Next::Look { asked } => self.look(&mut following, asked).await,
+                Next::Pulse => self.systemd.alive(),
                 Next::Question(question) => {
                     if self.answer(question, &mut following).await == Some(Asked::Stop) {
                         return self.stop(signals).await;
@@ -181,11 +181,12 @@ impl Supervisor<'_> {
                     let done = self.sockets.settle(now());
                     if !done.closed.is_empty() {
                         self.hand_over(&done).await;
+                        self.systemd.keep(&self.sockets.to_keep());
                     }
                 }
                 Next::Host => {
-                    self.follow_host().await;
-                    host = Instant::now() + HOST;
+                    let again = self.follow_host().await;
+                    host.looked(again);
                 }
                 Next::Incident(incident) => {
                     let (socket, error) = (incident.socket.0, &incident.error);
@@ -193,6 +194,7 @@ impl Supervisor<'_> {
                 }
                 Next::Stop => return self.stop(signals).await,
             }
+            self.systemd.settled(self.status_line());
         }
     }
 
@@ -200,6 +202,7 @@ impl Supervisor<'_> {
     /// gets an answer at once, whatever the file says.
     pub(super) async fn look(&mut self, following: &mut Following, asked: bool) {
         if asked {
+            self.systemd.reloading();
             self.reopen_access_log();
         }
         // One that is not due yet stays: an event of a neighbouring file must not swallow it.
@@ -247,7 +250,8 @@ impl Supervisor<'_> {
         guardrails: Result<Vec<GuardrailFile>, Unread>,
         judged: Judged,
     ) {
-        let facts = match facts::live::read() {
+        self.systemd.reloading();
+        let facts = match self.read_facts() {
             Ok(facts) => facts,
             Err(error) => {
                 // Nothing is known against the file, so it must not have to change once more.
@@ -309,50 +313,6 @@ impl Supervisor<'_> {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-    }
-
-    /// Takes over what has changed on the host: an address that came or went, a device made anew, a
-    /// port that is free by now. Each bind comes by itself: one that fails goes on waiting, with
-    /// its error as the reason, which is said once.
-    async fn follow_host(&mut self) {
-        let Ok(facts) = facts::live::read() else { return };
-        if facts == self.facts && self.plan.parked.is_empty() {
-            return;
-        }
-        self.facts = facts;
-        let mut plan = match build::build(&self.policy, &self.facts) {
-            Ok(plan) => plan,
-            Err(conflicts) => return self.note_misfit(conflicts),
-        };
-        self.misfit.clear();
-        while plan != self.plan {
-            let errors = match self.apply(self.policy.clone(), plan.clone()).await {
-                Ok(()) => return,
-                Err(Refusal::Unbound(errors)) => errors,
-                Err(refusal) => {
-                    self.tell_refusal(&refusal);
-                    return;
-                }
-            };
-            for error in errors {
-                plan.binds.remove(&*error.key);
-                let reason = error.source.to_string();
-                let unbound = Unbound { listener: error.listener.clone(), reason };
-                if !self.plan.parked.contains(&unbound) {
-                    (self.announce)(&Event::Unbound(&[error]));
-                }
-                plan.parked.push(unbound);
-            }
-        }
-    }
-
-    /// Says, once, that the host no longer fits the file. What is open stays open: the kernel
-    /// serves an address again when it comes back.
-    fn note_misfit(&mut self, conflicts: Vec<Conflict>) {
-        for conflict in conflicts.iter().filter(|conflict| !self.misfit.contains(conflict)) {
-            warn!(listener = %conflict.listener, reason = %conflict.cause, "the host has changed; what runs stays");
-        }
-        self.misfit = conflicts;
     }
 }
 

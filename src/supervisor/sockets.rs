@@ -11,6 +11,7 @@
 
 mod give;
 pub(super) mod inherit;
+mod kept;
 mod report;
 mod shown;
 

@@ -17,14 +17,16 @@ use super::{
     lock::{InstanceLock, NoLock},
     place::Place,
     set_up,
-    sockets::Sockets,
+    sockets::{Sockets, inherit::Inherited},
+    systemd::Systemd,
     upgrade::{self, Predecessors, tell_serving, this_process},
 };
 use crate::{
-    facts,
+    facts::{self, Facts},
     plan::{Plan, build},
     policy::Policy,
     runtime::{Registry, Workers, bind::Neighbour, status::StatusView},
+    sys::systemd::Provided,
     telemetry::Generation,
 };
 
@@ -34,11 +36,17 @@ const INCIDENTS: usize = 64;
 impl<'a> Supervisor<'a> {
     pub(super) async fn start(
         options: &'a Options,
+        provided: Provided,
         announce: &'a mut Announce<'a>,
     ) -> Result<(Self, Following), Failure> {
         let content = load::once(&options.file)
             .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
+        let (mut systemd, passed) = Systemd::of(provided);
+        let brought = systemd.recognise(passed);
         let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
+        // What the process before has is not known yet.
+        let passed = options.take_over.is_none().then(|| brought.facts());
+        let facts = Facts { passed, ..facts };
         let stamps = guardrails::stamps(&options.guardrails);
         let guardrails = guardrails::load_to_run(&options.guardrails)?;
         let following = Following::new(&content, &guardrails, stamps);
@@ -46,7 +54,9 @@ impl<'a> Supervisor<'a> {
         judgement.say(announce);
         let accepted = judgement.accepted.ok_or(Failure::Refused)?;
         let mut supervisor = Self::new(options, announce, &accepted)?;
-        if let Err(failure) = supervisor.begin(accepted.policy, accepted.plan).await {
+        let Accepted { policy, plan, .. } = accepted;
+        supervisor.inherit(brought.of(&policy), &plan)?;
+        if let Err(failure) = supervisor.begin(policy, plan, systemd).await {
             // One that was to be taken over is the other's still.
             if let (Some(lock), None) = (supervisor.lock.take(), &options.take_over) {
                 lock.release();
@@ -99,11 +109,19 @@ impl<'a> Supervisor<'a> {
             rejected: None,
             giving: None,
             predecessors: Predecessors::default(),
+            systemd: Systemd::default(),
         })
     }
 
     /// Makes the plan come true, over the sockets of a process of before if there is one.
-    async fn begin(&mut self, policy: Policy, plan: Plan) -> Result<(), Failure> {
+    ///
+    /// The service manager hears nothing before it serves: until then nothing may have happened.
+    async fn begin(
+        &mut self,
+        policy: Policy,
+        plan: Plan,
+        mut systemd: Systemd,
+    ) -> Result<(), Failure> {
         let mut legacy = match &self.options.take_over {
             Some(from) => Some(upgrade::take(from).await?),
             None => None,
@@ -112,12 +130,10 @@ impl<'a> Supervisor<'a> {
         self.lock = self.take_lock(handed)?;
         if let Some(legacy) = &mut legacy {
             self.generation = Generation(legacy.generation);
-            let sockets = std::mem::take(&mut legacy.sockets);
-            if let Err(errors) = self.sockets.inherit(sockets, &plan) {
-                (self.announce)(&Event::Unbound(&errors));
-                return Err(Failure::Unbound);
-            }
+            self.inherit(std::mem::take(&mut legacy.sockets), &plan)?;
         }
+        systemd.note_kept(&self.sockets.to_keep());
+        let takes_over = legacy.is_some();
         // The socket of the process before is replaced, and nobody finds none in between.
         let neighbour = if legacy.is_some() { Neighbour::Own } else { Neighbour::None };
         let admin = self.prepare_admin(&policy, neighbour);
@@ -135,11 +151,23 @@ impl<'a> Supervisor<'a> {
         {
             warn!(%error, "a second copy will not learn who runs");
         }
+        (self.announce)(&Event::Serving(self.generation));
+        self.systemd = systemd;
+        let status = self.status_line();
+        self.systemd.serving(takes_over, status);
+        self.systemd.keep(&self.sockets.to_keep());
+        // Now it may end: the service manager knows that it is not the main process any more.
         if let Some(predecessor) = predecessor {
             tell_serving(&predecessor);
         }
-        (self.announce)(&Event::Serving(self.generation));
         Ok(())
+    }
+
+    fn inherit(&mut self, sockets: Vec<Inherited>, plan: &Plan) -> Result<(), Failure> {
+        self.sockets.inherit(sockets, plan).map_err(|errors| {
+            (self.announce)(&Event::Unbound(&errors));
+            Failure::Unbound
+        })
     }
 
     /// Makes sure that no other copy runs this file. A host that has no place for a lock is no

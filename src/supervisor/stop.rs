@@ -30,6 +30,7 @@ impl Supervisor<'_> {
         self.call_off().await;
         let drain = self.policy.runtime.drain;
         info!(sessions = self.workers.sessions(), ?drain, "stopping");
+        self.systemd.stopping(self.workers.sessions());
         let done = self.sockets.close_all();
         self.retire(&done).await;
         self.show(true);
@@ -79,6 +80,7 @@ impl Supervisor<'_> {
                 }
                 Some(question) = self.questions.recv() => self.answer_draining(question),
                 _ = tick.tick() => upgrade::tell_sessions(given.as_ref(), sessions),
+                () = self.systemd.pulse(&self.workers) => self.systemd.alive(),
             }
         }
     }

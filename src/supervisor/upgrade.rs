@@ -18,8 +18,8 @@
 //!
 //! Either the old process starts the new one (`portcullis upgrade`), with the channel as its
 //! standard input, or the new one asks for the channel over the admin socket (`run --takeover`).
-//! The service manager has to be told who the main process is by now; the place for that is
-//! `Supervisor::relieve`.
+//! The service manager is told by the new one that it is the main process by now; the old one says
+//! nothing more (`Supervisor::relieve`).
 
 mod channel;
 pub mod frame;
@@ -61,6 +61,7 @@ use super::{
     admin::{Reply, protocol::Answer, report},
     lock::Holder,
     sockets::Done,
+    systemd::Systemd,
 };
 use crate::sys::scm;
 
@@ -185,6 +186,8 @@ impl Supervisor<'_> {
     /// Lets the new process take over: this one accepts nobody from here on, and removes no file
     /// and no lock, because they are the other's.
     pub(super) async fn relieve(&mut self, given: &mut Given) {
+        // From here on the other one speaks.
+        self.systemd = Systemd::default();
         let sockets = self.sockets.let_go();
         // A probe that is still in is not sent elsewhere: the service is where it was.
         self.retire(&Done::default()).await;

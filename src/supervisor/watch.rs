@@ -18,7 +18,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::guardrails;
+use super::{burst::Burst, guardrails};
 
 /// A look at least this often: for what events never tell (a parent link re-pointed, a network file
 /// system) and for watches that died. It costs one `stat`.
@@ -44,13 +44,6 @@ pub(super) struct Watch {
     poll: Instant,
     /// Events that no look has answered yet.
     writing: Option<Burst>,
-}
-
-/// The first and the last event of several.
-#[derive(Debug, Clone, Copy)]
-struct Burst {
-    first: Instant,
-    last: Instant,
 }
 
 impl Watch {
@@ -89,14 +82,10 @@ impl Watch {
     /// and called again at any time; what it has learnt is kept.
     pub(super) async fn time_to_look(&mut self) {
         loop {
-            let due = self
-                .writing
-                .map_or(self.poll, |burst| (burst.last + QUIET).min(burst.first + BUSY));
+            let due = self.writing.map_or(self.poll, |burst| burst.due(QUIET, BUSY));
             tokio::select! {
                 () = self.hints.notified() => {
-                    let last = Instant::now();
-                    let first = self.writing.map_or(last, |burst| burst.first);
-                    self.writing = Some(Burst { first, last });
+                    self.writing = Some(Burst::with_event(self.writing));
                 }
                 () = sleep_until(due) => break,
             }

@@ -7,12 +7,14 @@ mod diag;
 mod message;
 mod path;
 mod route;
+mod watch;
 
 pub use diag::{
     OpenSocket, TcpSocket, TcpState, handshakes_on, tcp_listeners, tcp_sockets_on, udp_receivers,
 };
 pub use path::{FileOnDevice, PathSocket, path_listeners};
 pub use route::{Address, Link, addresses, links};
+pub use watch::Watch;
 
 use std::{
     io::{self, Read},

@@ -1,6 +1,6 @@
 //! The host on which the pages are tried: one of everything that rules ask about.
 
-use portcullis::facts::{Facts, HostAddress, Link};
+use portcullis::facts::{Facts, HostAddress, Link, PassedAddress, PassedSocket};
 
 /// Private addresses of both families on `eth0`, two in one block on `eth1`, a public one on
 /// `wan0`, a shared one on `overlay0`, and what nobody should number a network with on `odd0`.
@@ -36,12 +36,23 @@ pub(super) fn facts() -> Facts {
         ipv6: true,
         descriptors: Some(1_048_576),
         cores: 4,
+        passed: None,
     }
 }
 
 /// The host on which this rule's pages are tried: the same, but for rules about what a host lacks.
 pub(super) fn facts_for(code: &str) -> Facts {
     let mut facts = facts();
+    if code == "PC0506" {
+        let at = |address: &str, device: Option<&str>| PassedSocket {
+            name: "https".to_owned(),
+            found: Ok(PassedAddress {
+                address: address.parse().unwrap(),
+                device: device.map(str::to_owned),
+            }),
+        };
+        facts.passed = Some(vec![at("10.20.3.4:443", None)]);
+    }
     if code == "PC0405" {
         facts.addresses.retain(|have| have.address.is_ipv4());
         facts.ipv6 = false;

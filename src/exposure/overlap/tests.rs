@@ -23,6 +23,7 @@ fn policy(listeners: impl IntoIterator<Item = (Vec<Side>, Vec<PortRange>)>) -> P
             id: id.clone(),
             purpose: None,
             expose: Expose::Ip(sides),
+            inherited: None,
             ports,
             clients: None,
             limits: Limits::default(),

@@ -18,7 +18,9 @@ pub(super) static RULE: Rule = Rule {
 };
 
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
-    for listener in cx.policy.listeners.values() {
+    // A socket that is passed in is bound already.
+    let bound_here = |listener: &&std::sync::Arc<Listener>| listener.inherited.is_none();
+    for listener in cx.policy.listeners.values().filter(bound_here) {
         let Some(host) = cx.host else {
             if let Some(port) =
                 lowest(listener).filter(|port| *port < DEFAULT_UNPRIVILEGED_PORT_START)

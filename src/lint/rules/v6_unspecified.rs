@@ -19,7 +19,7 @@ pub(super) static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     for listener in cx.policy.listeners.values() {
         let wrote = cx.wrote(&listener.id);
-        let Some(form) = wrote.listener().and_then(|listener| listener.expose.get()) else {
+        let Some(form) = wrote.listener().and_then(|listener| listener.exposed()) else {
             continue;
         };
         let Some((silent, help)) = silent(form) else { continue };

@@ -31,6 +31,7 @@ fn host() -> Facts {
         links: vec![link(1, "lo"), link(2, "eth0"), link(3, "eth1"), link(4, "wan0")],
         ipv6: true,
         cores: 2,
+        passed: None,
         ..Facts::default()
     }
 }
@@ -40,6 +41,7 @@ fn listener(name: &str, port: u16, sides: Vec<Side>) -> Listener {
         id: ListenerId::new(name),
         purpose: None,
         expose: Expose::Ip(sides),
+        inherited: None,
         ports: vec![PortRange { first: port, last: port }],
         clients: None,
         limits: Limits::default(),

@@ -20,6 +20,7 @@ fn bind(address: &str, device: Option<&str>, sockets: u16) -> Bind {
         backlog: 1024,
         link: None,
         unix: None,
+        inherited: None,
     }
 }
 

@@ -3,7 +3,7 @@
 mod place;
 mod short;
 
-use super::{MISSING_KEY, Resolver, first_of, upstream::MAX_UNIX_PATH};
+use super::{MISSING_KEY, NOT_SUPPORTED_YET, Resolver, first_of, upstream::MAX_UNIX_PATH};
 use crate::{
     config::{self, Each, Field, Form, Spanned, code::BAD_VALUE},
     diagnostic::Diagnostic,
@@ -11,10 +11,13 @@ use crate::{
     source::Span,
 };
 
+/// The longest name that the service manager gives a descriptor (`FDNAME_MAX`).
+const MAX_NAME: usize = 255;
+
 const BOTH: [Family; 2] = [Family::V4, Family::V6];
 
 /// The keys of the long form, for findings.
-const FORMS: &str = "`loopback`, `private`, `shared`, `link`, `interface`, `public`, `any`, `unix`, or `v4` with `v6`";
+const FORMS: &str = "`loopback`, `private`, `shared`, `link`, `interface`, `public`, `any`, `unix`, `inherited`, or `v4` with `v6`";
 
 /// Permission bits as one writes them for chmod: octal, three or four digits.
 const MODE_DIGITS: std::ops::RangeInclusive<usize> = 3..=4;
@@ -38,6 +41,9 @@ impl Resolver<'_> {
             return self.split(long, span);
         }
         self.exactly_one(&keys, span)?;
+        if let Some((inherited, span)) = long.inherited.set() {
+            return self.inherited(inherited, span);
+        }
         if let Some((unix, span)) = long.unix.set() {
             return self.unix(unix, span).map(Expose::Unix);
         }
@@ -80,8 +86,13 @@ impl Resolver<'_> {
             Form::Short(text) => return self.short(text, span, Some(family)),
             Form::Long(long) => long,
         };
-        let nested =
-            first_of([long.v4.span(), long.v6.span(), long.unix.span(), long.interface.span()]);
+        let nested = first_of([
+            long.v4.span(),
+            long.v6.span(),
+            long.unix.span(),
+            long.interface.span(),
+            long.inherited.span(),
+        ]);
         if let Some(at) = nested {
             let help = "`v4` and `v6` take `loopback`, `private`, `shared`, `link`, `public`, `any` or `none`";
             self.bad(at, "this form chooses its families itself", help);
@@ -171,6 +182,54 @@ impl Resolver<'_> {
         Some(families)
     }
 
+    /// What a socket that is passed in has to be. Its name is read by [`Self::inherited_name`].
+    fn inherited(&mut self, written: &config::Inherited, span: Span) -> Option<Expose> {
+        let Some((form, at)) = written.r#as.set() else {
+            if written.r#as.is_absent() {
+                let message = "nothing says what the socket has to be";
+                let help = "add `as` with one of the other forms, such as `as: { private: { subnet: 10.20.0.0/16 } }`";
+                self.report(Diagnostic::error(MISSING_KEY, span, message).help(help));
+            }
+            return None;
+        };
+        if let Form::Long(long) = &**form {
+            if let Some(at) = long.inherited.span() {
+                self.bad(
+                    at,
+                    "`as` says what the socket is, not where it comes from",
+                    "write another form",
+                );
+                return None;
+            }
+            if let Some(at) = long.unix.span() {
+                let message = "path sockets that are passed in do not work yet";
+                let help = "let the program make the socket: `expose: { unix: { … } }`";
+                self.report(Diagnostic::error(NOT_SUPPORTED_YET, at, message).help(help));
+                return None;
+            }
+        }
+        self.expose(form, at)
+    }
+
+    /// The name under which the listener's sockets are passed in, if they are.
+    pub(super) fn inherited_name(&mut self, written: &config::Listener) -> Option<String> {
+        let Some(Form::Long(long)) = written.expose.get() else { return None };
+        let (inherited, span) = long.inherited.set()?;
+        let name = self.required(&inherited.name, "name", span)?;
+        let at = inherited.name.span().unwrap_or(span);
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_plain) {
+            let help = "write the `FileDescriptorName=` of the socket unit";
+            self.bad(at, "no socket can have this name", help);
+            return None;
+        }
+        if let Some(span) = written.fanout.span() {
+            let help = "remove `fanout`; the socket unit says how many sockets there are";
+            self.bad(span, "sockets that are passed in cannot be made more", help);
+        }
+        Some(name)
+    }
+
     fn unix(&mut self, written: &config::Unix, span: Span) -> Option<UnixSocket> {
         let path = self.required(&written.path, "path", span);
         let mode = self.required(&written.mode, "mode", span);
@@ -212,7 +271,7 @@ fn keys(long: &config::Expose) -> Vec<Span> {
         long.public.span(),
         long.any.span(),
         long.unix.span(),
-        long.inherited.span,
+        long.inherited.span(),
     ];
     spans.into_iter().flatten().collect()
 }

@@ -31,6 +31,7 @@ impl Resolver<'_> {
                 None
             }
         };
+        let inherited = self.inherited_name(written);
         let unix = matches!(expose, Some(Expose::Unix(_)));
         let ports = if unix { self.no_ports(written) } else { self.ports(written, span) };
         let clients = written.clients.set().and_then(|(clients, span)| self.clients(clients, span));
@@ -57,6 +58,7 @@ impl Resolver<'_> {
             id,
             purpose,
             expose,
+            inherited,
             ports,
             clients,
             limits,

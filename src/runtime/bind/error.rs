@@ -28,6 +28,8 @@ pub struct BindError {
 /// What is done to make a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
+    /// Taking over what the service manager passes in.
+    Inherit,
     /// `socket`.
     Create,
     /// `setsockopt`, and reading back what it set.
@@ -97,6 +99,7 @@ impl Failure {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Inherit => "inherit",
             Self::Create => "create a socket on",
             Self::Option(name) => return write!(f, "set {name} of"),
             Self::Probe => "use",

@@ -32,6 +32,7 @@ fn bind_of(address: BindAddress) -> Bind {
         backlog: 64,
         link: None,
         unix: None,
+        inherited: None,
     }
 }
 

@@ -154,6 +154,12 @@ impl Rig {
         self.runtime.block_on(told).expect("the workers tell in time").expect("workers live")
     }
 
+    /// Whether every worker answers in this time.
+    pub(super) fn answer(&self, patience: Duration) -> bool {
+        let answer = async { tokio::time::timeout(patience, self.workers.answer()).await };
+        self.runtime.block_on(answer).is_ok_and(|lost| lost.is_ok())
+    }
+
     /// Waits until there is no session.
     pub(super) fn wait_until_empty(&self) {
         let emptied = async { tokio::time::timeout(PATIENCE, self.workers.emptied()).await };
@@ -181,7 +187,7 @@ fn open(address: BindAddress, sockets: u16, unix: Option<UnixSocket>) -> Vec<Bou
     let listener = ListenerId::new("any");
     let key = BindKey { address, device: None, unnumbered: Some(listener.clone()) };
     let sockets = NonZeroU16::new(sockets).unwrap();
-    let bind = Bind { key, listener, sockets, backlog: 64, link: None, unix };
+    let bind = Bind { key, listener, sockets, backlog: 64, link: None, unix, inherited: None };
     bind::open(&bind, Neighbour::None).unwrap().listen().unwrap()
 }
 

@@ -79,5 +79,6 @@ fn as_found(key: &BindKey, found: &[Inherited], planned: Option<&Bind>) -> Bind 
             BindAddress::Unix(_) => None,
         },
         unix,
+        inherited: planned.and_then(|planned| planned.inherited.clone()),
     }
 }
