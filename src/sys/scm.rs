@@ -18,7 +18,7 @@ use nix::{
 
 /// Descriptors that the kernel lets one message carry (`SCM_MAX_FD`). There is always room for so
 /// many, so none is ever cut off for want of it.
-const MAX_DESCRIPTORS: usize = 253;
+pub const MAX_DESCRIPTORS: usize = 253;
 
 /// What one message brought.
 #[derive(Debug)]

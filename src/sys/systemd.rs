@@ -29,9 +29,6 @@ use super::scm;
 /// The first descriptor that is passed (`SD_LISTEN_FDS_START`).
 const FIRST: RawFd = 3;
 
-/// Descriptors that the kernel lets one message carry (`SCM_MAX_FD`).
-pub const MAX_DESCRIPTORS: usize = 253;
-
 /// Time for the service manager to read a message. It is one process that does everything, and may
 /// be busy with all its units for a moment; a service that waited for longer would be stuck itself.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -121,8 +118,8 @@ impl Notify {
         .map(Self)
     }
 
-    /// Sends assignments, one a line, and descriptors with them, at most [`MAX_DESCRIPTORS`]. They
-    /// stay open here.
+    /// Sends assignments, one a line, and descriptors with them, at most
+    /// [`scm::MAX_DESCRIPTORS`]. They stay open here.
     ///
     /// # Errors
     /// When nobody listens, or nobody reads in time.

@@ -18,7 +18,7 @@ use super::Systemd;
 use crate::{
     plan::BindKey,
     runtime::{SocketId, bind::BoundSocket},
-    sys::systemd::MAX_DESCRIPTORS,
+    sys::scm::MAX_DESCRIPTORS,
 };
 
 /// What the names of our sockets begin with.
