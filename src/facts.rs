@@ -92,6 +92,23 @@ pub struct Link {
     pub up: bool,
 }
 
+impl HostAddress {
+    /// One that is there to stay and may be bound.
+    #[must_use]
+    pub fn stable(interface: &str, address: IpAddr, prefix: u8) -> Self {
+        let interface = interface.to_owned();
+        Self { address, prefix, interface, tentative: false, temporary: false }
+    }
+}
+
+impl Link {
+    /// One that is up.
+    #[must_use]
+    pub fn up(index: u32, name: &str) -> Self {
+        Self { index, name: name.to_owned(), up: true }
+    }
+}
+
 impl Facts {
     /// The interface that carries the address, if any does.
     #[must_use]

@@ -2,8 +2,6 @@
 
 #![no_main]
 
-use std::net::IpAddr;
-
 use libfuzzer_sys::fuzz_target;
 use portcullis::{
     address::Date,
@@ -64,14 +62,9 @@ fn check(source: &Source, span: Span) {
 
 /// A host with one address of every kind, as far as documentation has addresses for them.
 fn host() -> Facts {
-    let address = |interface: &str, address: &str, prefix| HostAddress {
-        address: address.parse::<IpAddr>().expect("an address"),
-        prefix,
-        interface: interface.to_owned(),
-        tentative: false,
-        temporary: false,
+    let address = |interface, address: &str, prefix| {
+        HostAddress::stable(interface, address.parse().expect("an address"), prefix)
     };
-    let link = |index, name: &str| Link { index, name: name.to_owned(), up: true };
     Facts {
         addresses: vec![
             address("lo", "127.0.0.1", 8),
@@ -81,7 +74,7 @@ fn host() -> Facts {
             address("eth0", "fe80::1", 64),
             address("eth0", "2001:db8:10::10", 64),
         ],
-        links: vec![link(1, "lo"), link(2, "eth0")],
+        links: vec![Link::up(1, "lo"), Link::up(2, "eth0")],
         unprivileged_port_start: 1024,
         max_backlog: 4096,
         may_bind_privileged: false,

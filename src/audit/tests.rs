@@ -20,14 +20,9 @@ const OTHER: u32 = 200;
 const STRICT: Leniency = Leniency { allow_narrower: false, best_effort: false };
 
 fn facts() -> Facts {
-    let address = |address: &str, prefix, interface: &str| HostAddress {
-        address: address.parse().unwrap(),
-        prefix,
-        interface: interface.to_owned(),
-        tentative: false,
-        temporary: false,
+    let address = |address: &str, prefix, interface| {
+        HostAddress::stable(interface, address.parse().unwrap(), prefix)
     };
-    let link = |index, name: &str| Link { index, name: name.to_owned(), up: true };
     Facts {
         addresses: vec![
             address("127.0.0.1", 8, "lo"),
@@ -37,7 +32,7 @@ fn facts() -> Facts {
             address("fd00:9::5", 64, "eth0"),
             address("fe80::5", 64, "eth0"),
         ],
-        links: vec![link(1, "lo"), link(2, "eth0"), link(3, "eth1")],
+        links: vec![Link::up(1, "lo"), Link::up(2, "eth0"), Link::up(3, "eth1")],
         ephemeral_ports: (32_768, 60_999),
         ipv6: true,
         cores: 2,

@@ -107,19 +107,12 @@ mod tests {
 
     fn facts() -> Facts {
         Facts {
-            addresses: vec![HostAddress {
-                address: "10.20.3.4".parse().unwrap(),
-                prefix: 16,
-                interface: "eth1".to_owned(),
-                tentative: false,
-                temporary: false,
-            }],
-            links: vec![Link { index: 2, name: "eth1".to_owned(), up: true }],
+            addresses: vec![HostAddress::stable("eth1", "10.20.3.4".parse().unwrap(), 16)],
+            links: vec![Link::up(2, "eth1")],
             unprivileged_port_start: 1024,
             ephemeral_ports: (32_768, 60_999),
             reserved_ports: vec![(8080, 8080)],
             cores: 2,
-            passed: None,
             ..Facts::default()
         }
     }

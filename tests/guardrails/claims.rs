@@ -194,13 +194,7 @@ tests:
 "
         )
     };
-    let own = |interface: &str, address: [u8; 4]| HostAddress {
-        address: address.into(),
-        prefix: 8,
-        interface: interface.to_owned(),
-        tentative: false,
-        temporary: false,
-    };
+    let own = |interface, address: [u8; 4]| HostAddress::stable(interface, address.into(), 8);
     let mut facts = Facts { addresses: vec![own("lo", [127, 0, 0, 1])], ..Facts::default() };
     let on = |facts: &Facts, from| Case::on(TODAY, Some(facts), &[], &service(from));
     assert!(!on(&facts, "host").codes().contains("PC1201"), "it has loopback addresses only");

@@ -5,15 +5,10 @@ use portcullis::facts::{Facts, HostAddress, Link, PassedAddress, PassedSocket};
 /// Private addresses of both families on `eth0`, two in one block on `eth1`, a public one on
 /// `wan0`, a shared one on `overlay0`, and what nobody should number a network with on `odd0`.
 pub(super) fn facts() -> Facts {
-    let on = |interface: &str, address: &str, prefix| HostAddress {
-        address: address.parse().unwrap(),
-        prefix,
-        interface: interface.to_owned(),
-        tentative: false,
-        temporary: false,
+    let on = |interface, address: &str, prefix| {
+        HostAddress::stable(interface, address.parse().unwrap(), prefix)
     };
     let links = ["lo", "eth0", "eth1", "wan0", "overlay0", "odd0"];
-    let link = |(index, name): (u32, &str)| Link { index, name: name.to_owned(), up: true };
     Facts {
         addresses: vec![
             on("lo", "127.0.0.1", 8),
@@ -27,7 +22,7 @@ pub(super) fn facts() -> Facts {
             on("overlay0", "100.100.7.7", 16),
             on("odd0", "fc00::4", 64),
         ],
-        links: (1..).zip(links).map(link).collect(),
+        links: (1..).zip(links).map(|(index, name)| Link::up(index, name)).collect(),
         unprivileged_port_start: 1024,
         max_backlog: 4096,
         may_bind_privileged: false,

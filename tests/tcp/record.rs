@@ -17,6 +17,20 @@ fn logged(backend: &Answering, log: &str) -> String {
     one_listener(&[LOOPBACK, &forward]) + &format!("runtime: {{ access_log: {log} }}\n")
 }
 
+/// What a record tells, in the order of a line.
+const FIELDS: [&str; 10] = [
+    "time",
+    "listener",
+    "client",
+    "local",
+    "backend",
+    "bytes_to_backend",
+    "bytes_to_client",
+    "duration_ms",
+    "outcome",
+    "generation",
+];
+
 #[test]
 fn a_record_in_json_says_who_where_how_much_and_why_it_ended() {
     let backend = Answering::tcp("b");
@@ -28,19 +42,7 @@ fn a_record_in_json_says_who_where_how_much_and_why_it_ended() {
     assert!(read_to_end(&client).is_empty());
     let record = program.record();
     let keys: BTreeSet<_> = record.as_object().unwrap().keys().map(String::as_str).collect();
-    let expected = [
-        "time",
-        "listener",
-        "client",
-        "local",
-        "backend",
-        "bytes_to_backend",
-        "bytes_to_client",
-        "duration_ms",
-        "outcome",
-        "generation",
-    ];
-    assert_eq!(keys, BTreeSet::from(expected));
+    assert_eq!(keys, BTreeSet::from(FIELDS));
     assert_eq!(record["listener"], "web");
     assert_eq!(record["client"], from);
     assert_eq!(record["local"], program.address("web").to_string());
@@ -58,19 +60,7 @@ fn a_record_in_text_has_the_same_fields() {
     ask(program.address("web"), "hello");
     let line = program.next("time=");
     let keys: Vec<_> = line.split(' ').map(|field| field.split_once('=').unwrap().0).collect();
-    let expected = [
-        "time",
-        "listener",
-        "client",
-        "local",
-        "backend",
-        "bytes_to_backend",
-        "bytes_to_client",
-        "duration_ms",
-        "outcome",
-        "generation",
-    ];
-    assert_eq!(keys, expected);
+    assert_eq!(keys, FIELDS);
     assert!(line.ends_with(" outcome=client_closed generation=1"), "{line}");
 }
 

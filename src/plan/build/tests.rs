@@ -7,14 +7,9 @@ use crate::{
 };
 
 fn host() -> Facts {
-    let have = |address: &str, prefix, interface: &str| HostAddress {
-        address: address.parse().unwrap(),
-        prefix,
-        interface: interface.to_owned(),
-        tentative: false,
-        temporary: false,
+    let have = |address: &str, prefix, interface| {
+        HostAddress::stable(interface, address.parse().unwrap(), prefix)
     };
-    let link = |index, name: &str| Link { index, name: name.to_owned(), up: true };
     Facts {
         addresses: vec![
             have("127.0.0.1", 8, "lo"),
@@ -28,10 +23,14 @@ fn host() -> Facts {
             have("8.8.4.4", 24, "wan0"),
             HostAddress { tentative: true, ..have("fd13::1", 64, "wan0") },
         ],
-        links: vec![link(1, "lo"), link(2, "eth0"), link(3, "eth1"), link(4, "wan0")],
+        links: vec![
+            Link::up(1, "lo"),
+            Link::up(2, "eth0"),
+            Link::up(3, "eth1"),
+            Link::up(4, "wan0"),
+        ],
         ipv6: true,
         cores: 2,
-        passed: None,
         ..Facts::default()
     }
 }

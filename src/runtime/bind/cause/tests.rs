@@ -17,7 +17,6 @@ use crate::{
 const OURS: u32 = 100;
 
 fn evidence(errno: Errno, address: &str) -> Evidence {
-    let link = |index, name: &str| Link { index, name: name.into(), up: true };
     Evidence {
         step: Step::Bind,
         errno,
@@ -28,7 +27,7 @@ fn evidence(errno: Errno, address: &str) -> Evidence {
         cgroup: Some("/ours".into()),
         descriptors: 1024,
         facts: Facts {
-            links: vec![link(1, "lo"), link(2, "eth0"), link(3, "eth1")],
+            links: vec![Link::up(1, "lo"), Link::up(2, "eth0"), Link::up(3, "eth1")],
             addresses: vec![host("192.0.2.1", 24), host("10.0.0.5", 24), host("fd00::5", 64)],
             unprivileged_port_start: 1024,
             ephemeral_ports: (32_768, 60_999),
@@ -44,13 +43,7 @@ fn evidence(errno: Errno, address: &str) -> Evidence {
 }
 
 fn host(address: &str, prefix: u8) -> HostAddress {
-    HostAddress {
-        address: address.parse().unwrap(),
-        prefix,
-        interface: "eth0".into(),
-        tentative: false,
-        temporary: false,
-    }
+    HostAddress::stable("eth0", address.parse().unwrap(), prefix)
 }
 
 /// A socket of www-data with inode 9.
