@@ -4,6 +4,7 @@ mod bytes;
 pub mod netlink;
 pub mod poll;
 pub mod process;
+pub mod sandbox;
 pub mod scm;
 pub mod send_queue;
 pub mod socket;

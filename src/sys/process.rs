@@ -1,9 +1,11 @@
 //! What this process is and may: descriptors, capabilities, users and its cgroup.
 
+mod account;
 mod holder;
 mod instance;
 mod writable;
 
+pub use account::{Account, NoAccount, group_id, user_id};
 pub use holder::{Holder, Holders, holders_of, name_of};
 pub use instance::{Instance, instances};
 pub use writable::could_change;
@@ -15,7 +17,10 @@ use std::{
 };
 
 use nix::{
-    sys::resource::{Resource, getrlimit, setrlimit},
+    sys::{
+        resource::{Resource, getrlimit, setrlimit},
+        signal::{SigSet, Signal},
+    },
     unistd::{Gid, Group, Uid, User, getegid, geteuid},
 };
 
@@ -50,6 +55,19 @@ pub fn descriptor_limit() -> io::Result<u64> {
 /// When the kernel refuses.
 pub fn descriptor_ceiling() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
+}
+
+/// Has this thread, and those that it starts, leave alone the signals by which a terminal or a
+/// service manager ends all processes of a service at once. Programs that it starts do not.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn ignore_signals_to_all() -> io::Result<()> {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+        signals.add(signal);
+    }
+    Ok(signals.thread_block()?)
 }
 
 /// Whether CAP_NET_BIND_SERVICE is in this thread's effective set. A user namespace may still have
@@ -92,22 +110,6 @@ pub fn group_name(gid: u32) -> Option<String> {
 /// When `/proc` cannot be read.
 pub fn network_namespace() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
-}
-
-/// The id of a user by name.
-///
-/// # Errors
-/// When the user database cannot be read.
-pub fn user_id(name: &str) -> io::Result<Option<u32>> {
-    Ok(User::from_name(name)?.map(|user| user.uid.as_raw()))
-}
-
-/// The id of a group by name.
-///
-/// # Errors
-/// When the group database cannot be read.
-pub fn group_id(name: &str) -> io::Result<Option<u32>> {
-    Ok(Group::from_name(name)?.map(|group| group.gid.as_raw()))
 }
 
 /// The cgroup (version 2) that this process is in.
@@ -177,11 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn root_has_a_name_and_nobody_has_this_one() {
+    fn root_has_a_name_and_not_every_number_has() {
         assert_eq!(user_name(0).as_deref(), Some("root"));
-        assert_eq!(user_id("root").unwrap(), Some(0));
-        assert_eq!(group_id("root").unwrap(), Some(0));
-        assert_eq!(user_id("no such user").unwrap(), None);
+        assert_eq!(group_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(4_294_967_000), None);
     }
 
     #[test]

@@ -1,0 +1,238 @@
+//! What a process gives up for good, with everything that it starts: capabilities, new privileges,
+//! programs, places to write, sockets that listen.
+//!
+//! All of it holds for the calling thread and those that it starts, so it is to be done before
+//! there are others.
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use caps::CapSet;
+use landlock::{
+    ABI, AccessFs, AccessNet, CompatLevel, Compatible as _, LandlockStatus, PathBeneath, PathFd,
+    PathFdError, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, Scope,
+};
+use nix::sys::prctl::set_no_new_privs;
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// The rights of Landlock that are asked for are those of this version: newer kernels know more,
+/// and what an older one lacks is told.
+const WANTED: ABI = ABI::V6;
+
+/// The bits of a socket's type that are its kind, and not flags (`SOCK_TYPE_MASK`).
+const KIND: u64 = 0xf;
+
+/// How much of it the kernel holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confinement {
+    /// What is not held, one thing each, in words.
+    pub lacking: Vec<String>,
+}
+
+/// Why a process could not be confined.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {act}: {reason}")]
+pub struct Unconfined {
+    act: &'static str,
+    reason: String,
+}
+
+impl Unconfined {
+    fn at<E: fmt::Display>(act: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self { act, reason: error.to_string() }
+    }
+}
+
+/// Has no program that this thread starts get a capability by its file. It takes CAP_SETPCAP, so it
+/// is to come before [`drop_capabilities`]; a process without it can give none away either.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bound_capabilities() -> io::Result<()> {
+    let may = caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP);
+    if may.map_err(io::Error::other)? {
+        caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// Gives up every capability of this thread.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn drop_capabilities() -> io::Result<()> {
+    // The ambient ones go with the permitted ones.
+    for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable] {
+        caps::clear(None, set).map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// Has no program that is started from here on get a privilege of its own (setuid, file
+/// capabilities).
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn forbid_new_privileges() -> io::Result<()> {
+    Ok(set_no_new_privs()?)
+}
+
+/// Forbids, by Landlock, to write anywhere but below these folders, to start programs, to bind TCP
+/// sockets, and to send signals to processes outside.
+///
+/// # Errors
+/// When the kernel has Landlock and refuses all the same, or a folder cannot be opened. That it has
+/// none, or an older one, is told in the answer.
+pub fn restrict_files(writable: &[PathBuf]) -> Result<Confinement, Unconfined> {
+    const ACT: &str = "confine this process by Landlock";
+    let (status, known) = landlock(writable).map_err(Unconfined::at(ACT))?;
+    let lacks = |what: &str| Confinement { lacking: vec![what.to_owned()] };
+    Ok(match status {
+        LandlockStatus::NotImplemented => lacks("Landlock is not in this kernel"),
+        LandlockStatus::NotEnabled => lacks("Landlock is not enabled (`lsm=` of the kernel)"),
+        LandlockStatus::Available { .. } => {
+            let mut lacking = Vec::new();
+            for (since, what) in [
+                (ABI::V2, "moving files between folders (Landlock of Linux 5.19)"),
+                (ABI::V3, "truncating files (Landlock of Linux 6.2)"),
+                (ABI::V4, "binding TCP sockets (Landlock of Linux 6.7)"),
+                (ABI::V5, "commands to devices (Landlock of Linux 6.10)"),
+                (ABI::V6, "signals to other processes (Landlock of Linux 6.12)"),
+            ] {
+                if known < since {
+                    lacking.push(format!("this kernel does not hold {what}"));
+                }
+            }
+            Confinement { lacking }
+        }
+    })
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LandlockError {
+    #[error(transparent)]
+    Rules(#[from] RulesetError),
+    #[error(transparent)]
+    Path(#[from] PathFdError),
+}
+
+fn landlock(writable: &[PathBuf]) -> Result<(LandlockStatus, ABI), LandlockError> {
+    let write = AccessFs::from_write(WANTED);
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(write | AccessFs::Execute)?
+        .handle_access(AccessNet::BindTcp)?
+        .scope(Scope::Signal)?
+        .create()?;
+    for folder in writable {
+        rules = rules.add_rule(PathBeneath::new(PathFd::new(folder)?, write))?;
+    }
+    let status = rules.restrict_self()?.landlock;
+    let known = match status {
+        LandlockStatus::Available { effective_abi, .. } => effective_abi,
+        _ => ABI::Unsupported,
+    };
+    Ok((status, known))
+}
+
+/// The folders in which this path would be written: its own, and that of the file behind it where
+/// it is a link.
+#[must_use]
+pub fn folders_of(path: &Path) -> Vec<PathBuf> {
+    let real = path.canonicalize().ok();
+    let folder = |path: &Path| path.parent().filter(|folder| folder.is_dir()).map(Into::into);
+    let folders = [folder(path), real.as_deref().and_then(folder)];
+    folders.into_iter().flatten().collect()
+}
+
+/// Forbids, by seccomp and in every thread, to start programs, to give sockets an address or have
+/// them listen, to make sockets other than of TCP, unix and netlink, and what reaches into other
+/// processes or into the kernel. A forbidden call fails with `EPERM`.
+///
+/// # Errors
+/// When the kernel has no seccomp, or is of an architecture that the compiler does not know.
+pub fn restrict_calls() -> Result<(), Unconfined> {
+    const ACT: &str = "confine this process by seccomp";
+    seccomp().map_err(Unconfined::at(ACT))
+}
+
+#[derive(Debug, thiserror::Error)]
+enum SeccompError {
+    #[error(transparent)]
+    Compile(#[from] seccompiler::BackendError),
+    #[error(transparent)]
+    Apply(#[from] seccompiler::Error),
+}
+
+fn seccomp() -> Result<(), SeccompError> {
+    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    // Without a rule of its own a call is forbidden whatever its arguments are.
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
+        FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
+    rules.insert(libc::SYS_socket, sockets()?);
+    let no = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    let program: BpfProgram =
+        SeccompFilter::new(rules, SeccompAction::Allow, no, arch)?.try_into()?;
+    Ok(seccompiler::apply_filter_all_threads(&program)?)
+}
+
+/// Which calls of `socket` are forbidden: other families, and datagrams and raw packets of IP,
+/// which take what comes without being bound.
+fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let (domain, kind) = (0, 1);
+    let test = |argument, how, value: i32| {
+        let value = u64::from(value.cast_unsigned());
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
+    };
+    let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
+    let others = families.into_iter().map(|family| test(domain, SeccompCmpOp::Ne, family));
+    let mut rules = vec![SeccompRule::new(others.collect::<Result<_, _>>()?)?];
+    for family in [libc::AF_INET, libc::AF_INET6] {
+        for forbidden in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
+            rules.push(SeccompRule::new(vec![
+                test(domain, SeccompCmpOp::Eq, family)?,
+                test(kind, SeccompCmpOp::MaskedEq(KIND), forbidden)?,
+            ])?);
+        }
+    }
+    Ok(rules)
+}
+
+const FORBIDDEN: &[i64] = &[
+    // Programs.
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    // Sockets that take clients.
+    libc::SYS_bind,
+    libc::SYS_listen,
+    // Other processes.
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_pidfd_getfd,
+    // What the process sees of the host.
+    libc::SYS_unshare,
+    libc::SYS_setns,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_open_by_handle_at,
+    // Large parts of the kernel that nothing here needs.
+    libc::SYS_bpf,
+    libc::SYS_perf_event_open,
+    libc::SYS_userfaultfd,
+    libc::SYS_io_uring_setup,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_keyctl,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_kexec_load,
+];
