@@ -2,6 +2,7 @@
 
 mod args;
 mod audit;
+mod binder;
 mod check;
 mod control;
 mod diff;
@@ -149,6 +150,7 @@ impl Error {
                 | Failure::Held(_)
                 | Failure::TakeOver(_)
                 | Failure::TooFewDescriptors(_)
+                | Failure::NoAccount(_)
                 | Failure::SetUp { .. },
             ) => Exit::Failed,
             Self::Program(_) | Self::Undone(_) => Exit::Failed,
@@ -184,6 +186,10 @@ pub fn main() -> ExitCode {
         args::Command::Run(args) => {
             drop(out);
             run::run(args)
+        }
+        args::Command::Binder(args) => {
+            drop(out);
+            binder::binder(args)
         }
     };
     let exit = result.unwrap_or_else(|error| {

@@ -14,7 +14,7 @@ use crate::{
     facts::Facts,
     lint::{self, Approval, Claimed, Context, Host, Suppressed, Unjudged},
     plan::{self, Plan},
-    policy::{self, Policy, governance::GuardrailFile},
+    policy::{self, Policy, Runtime, governance::GuardrailFile},
     source::{MAX_BYTES, Problem, Source, Unreadable},
 };
 
@@ -84,6 +84,14 @@ pub fn read(source: &Source) -> Result<Reading, Vec<Diagnostic>> {
         return Err(findings);
     }
     Ok(Reading { config, policy })
+}
+
+/// What a file says of the process, as far as it can be read; the rest of it is not looked at.
+#[must_use]
+pub fn runtime(shown: &str, bytes: &[u8]) -> Runtime {
+    let source = Source::from_bytes(shown, bytes).ok();
+    let config = source.and_then(|source| config::parse(&source).0);
+    config.map_or_else(Runtime::default, |config| policy::resolve::runtime(&config))
 }
 
 /// Judges a file.

@@ -337,10 +337,11 @@ pub struct Allow {
 pub struct Runtime {
     /// `per_core` (default) or a number.
     pub workers: Field<CountOrWord>,
-    /// Dropped to once everything is bound.
-    pub user: NotYet<String>,
-    /// Dropped to once everything is bound.
-    pub group: NotYet<String>,
+    /// The user that serves, by name or number, where the program is started as root; `root` if
+    /// that is meant. What needs root is left to a process that does nothing but bind.
+    pub user: Field<String>,
+    /// Its group; by default that of the user.
+    pub group: Field<String>,
     /// How long the sessions of a stopping listener may finish.
     pub drain: Field<Duration>,
     /// What becomes of a bind whose address the host lacks: `fail` (default), or `wait` until it

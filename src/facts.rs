@@ -41,6 +41,9 @@ pub struct Facts {
     pub descriptors: Option<u64>,
     /// Processors that this process may use.
     pub cores: usize,
+    /// Whether this process serves, or is about to, and is root: no file says that.
+    #[serde(skip)]
+    pub serves_as_root: bool,
     /// The sockets that this process was given, where it is the service: no file says that.
     #[serde(skip)]
     pub passed: Option<Vec<PassedSocket>>,

@@ -14,6 +14,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::policy::{ListenerId, UnixSocket};
 
 /// The interface that loopback sockets are tied to: `lo` has this name in every network namespace.
@@ -31,7 +33,7 @@ pub struct Plan {
 }
 
 /// The identity of a socket.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct BindKey {
     /// Where it is bound.
     pub address: BindAddress,
@@ -42,7 +44,8 @@ pub struct BindKey {
 }
 
 /// Where a socket is bound.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BindAddress {
     /// TCP over IP; never a v4-mapped address; link-local IPv6 carries its scope.
     Tcp(SocketAddr),

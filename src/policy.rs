@@ -20,7 +20,7 @@ use std::{
 use ipnet::IpNet;
 
 pub use id::{ListenerId, UpstreamId};
-pub use runtime::{AccessLog, Admin, Runtime};
+pub use runtime::{AccessLog, Account, Admin, Runtime};
 
 use crate::address::{Class, Date, set::AddressSet};
 pub use crate::config::Rate;

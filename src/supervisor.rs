@@ -6,7 +6,9 @@
 
 pub mod admin;
 mod apply;
+pub mod binder;
 mod burst;
+mod confine;
 mod follow;
 pub mod guardrails;
 mod host;
@@ -38,7 +40,7 @@ use crate::{
     policy::{ListenerId, Policy, governance::GuardrailFile},
     runtime::{Incident, Registry, Workers, bind::BindError, status::StatusView},
     source::Source,
-    sys,
+    sys::{self, process::NoAccount},
     telemetry::{Generation, access},
 };
 
@@ -47,9 +49,9 @@ pub use self::{lock::Holder, place::admin_sockets};
 use self::{
     admin::{Question, protocol::Rejection},
     apply::Admin,
+    confine::Service,
     load::Content,
     lock::InstanceLock,
-    place::Place,
     sockets::Sockets,
     systemd::Systemd,
     upgrade::{Giving, Predecessors, Program, TakeError, TakeOver},
@@ -135,6 +137,9 @@ pub enum Failure {
     /// The running process has not handed over; it goes on.
     #[error("nothing is taken over")]
     TakeOver(#[from] TakeError),
+    /// Nobody of this name can serve.
+    #[error("cannot serve as whom `runtime.user` and `runtime.group` name")]
+    NoAccount(#[from] NoAccount),
     /// The limit on open descriptors is too low, and is not to be raised.
     #[error(
         "this process may open {0} files (`ulimit -n`), which is less than {FEWEST_DESCRIPTORS}"
@@ -162,6 +167,7 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
     if limit < FEWEST_DESCRIPTORS {
         return Err(Failure::TooFewDescriptors(limit));
     }
+    let service = Service::enter(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -170,10 +176,13 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
         // Signals count from here on: one that comes during the start is answered after it.
         let signals = follow::Signals::new().map_err(set_up("listen for signals"))?;
         // And so does a change of the file, or of the host, after it has been read.
+        let host = host::HostWatch::new();
+        // Watching the file takes a thread, which is to be confined as well.
+        Service::close_in();
         let watch = watch::Watch::new(&options.file, &options.guardrails);
         let watch = watch.map_err(set_up("find the file"))?;
-        let host = host::HostWatch::new();
-        let (supervisor, following) = Supervisor::start(options, provided, announce).await?;
+        let (supervisor, following) =
+            Supervisor::start(options, service, provided, announce).await?;
         supervisor.follow(signals, watch, host, following).await;
         Ok(())
     })
@@ -207,8 +216,7 @@ struct Supervisor<'a> {
     access_log: Option<access::Writer>,
     status: latest::Sender<Arc<StatusView>>,
     incidents: mpsc::Receiver<Incident>,
-    /// Where the process keeps its own, if it may.
-    place: Option<Place>,
+    service: Service,
     lock: Option<InstanceLock>,
     admin: Option<Admin>,
     /// Where an admin socket puts its questions.

@@ -32,7 +32,7 @@ fn refused_start(text: &str) -> Ended {
 }
 
 fn refused_start_by(mut command: std::process::Command, text: &str) -> Ended {
-    let file = ServiceFile::new(text);
+    let file = ServiceFile::new(text).serving();
     command.args(["run", "--allow-port-zero"]).arg(file.path());
     let ended = Ended::of(command);
     assert!(!ended.out.contains("READY") && !ended.out.contains("SERVING"), "{ended:?}");

@@ -23,8 +23,8 @@ const SECTIONS: [&str; 5] =
     ["What it does", "Why is this bad?", "When to ignore it", "Example", "Use instead"];
 
 /// Rules that see nothing without the host.
-const NEED_HOST: [&str; 8] =
-    ["PC0008", "PC0103", "PC0209", "PC0213", "PC0301", "PC0405", "PC0506", "PC0805"];
+const NEED_HOST: [&str; 9] =
+    ["PC0008", "PC0103", "PC0209", "PC0213", "PC0301", "PC0405", "PC0506", "PC0805", "PC0901"];
 
 /// Rules that see nothing with it.
 const NEED_NO_HOST: [&str; 1] = ["PC1204"];

@@ -114,7 +114,7 @@ fn a_path_that_a_crash_has_left_is_taken_and_a_living_one_is_not() {
     let _second = Program::serving(&text);
     let probe = || get_over(UnixStream::connect(&path).unwrap(), "/healthz").1;
     assert_eq!(probe(), "ok\n");
-    let third = ServiceFile::new(&text);
+    let third = ServiceFile::new(&text).serving();
     let ended = Ended::with(["run".as_ref(), third.path().as_os_str()]);
     assert_eq!(ended.code, Some(4), "{ended:?}");
     assert!(ended.err.contains("a living socket is there"), "{}", ended.err);

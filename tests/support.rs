@@ -19,7 +19,7 @@ pub(crate) mod wait;
 
 pub(crate) use self::{
     backend::{Answering, Backend},
-    file::{LOOPBACK, ServiceFile, one_listener},
+    file::{LOOPBACK, ServiceFile, as_whoever, one_listener},
     program::{Ended, Program, portcullis},
-    wait::eventually,
+    wait::{eventually, eventually_some},
 };

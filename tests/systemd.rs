@@ -232,7 +232,7 @@ fn unit_socket(address: &str, device: Option<&str>, only_v6: bool) -> OwnedFd {
 
 /// A start that is refused, to its end.
 fn refused(manager: &ServiceManager, text: &str) -> String {
-    let file = ServiceFile::new(text);
+    let file = ServiceFile::new(text).serving();
     let mut command = manager.command();
     command.arg("run").arg(file.path());
     let ended = Ended::of(command);
@@ -335,7 +335,7 @@ fn a_passed_socket_that_is_not_what_the_file_says_refuses_the_start() {
 
 #[test]
 fn a_check_without_the_socket_says_that_only_the_host_can_answer() {
-    let file = ServiceFile::new(&passed_as("loopback", 443));
+    let file = ServiceFile::new(&passed_as("loopback", 443)).serving();
     let mut command = crate::support::portcullis();
     command.arg("check").arg(file.path());
     let checked = Ended::of(command);

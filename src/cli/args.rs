@@ -1,8 +1,12 @@
 //! The arguments.
 
+mod binder;
+
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+
+pub(super) use binder::Binder;
 
 use crate::{address::Date, config::Duration, policy::claim, supervisor::upgrade::TakeOver};
 
@@ -18,6 +22,9 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Bind, forward, and follow the file
     Run(Run),
+    /// Bind for the process that has started this one
+    #[command(hide = true)]
+    Binder(Binder),
     /// Say everything that is wrong with files; needs no root, network or host
     Check(Check),
     /// Say what a change makes reachable, from where, and to which backend

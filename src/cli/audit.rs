@@ -121,7 +121,7 @@ fn declared(path: &Path, facts: &Facts, governed: &Governed) -> Result<Option<De
     };
     let exposure = Exposure::on(&policy, facts, Some(&plan));
     let lapsed = lapse::lapsed(&policy, &exposure, &governed.files, governed.today);
-    let admin = admin_sockets(path, &policy.runtime.admin).map_err(Error::Processes)?;
+    let admin = admin_sockets(path, &policy.runtime).map_err(Error::Processes)?;
     let (processes, hidden) = (BTreeSet::new(), BTreeSet::new());
     Ok(Some(Declaration { file, policy, plan, admin, lapsed, processes, hidden }))
 }

@@ -11,9 +11,8 @@ use std::{
 
 use super::{Error, Exit, args, read};
 use crate::{
-    config::{self, Config},
-    policy::{Admin, UnixSocket, resolve::resolve},
-    source::Source,
+    compile,
+    policy::UnixSocket,
     supervisor::{
         admin::{
             client::{self, AskError},
@@ -101,11 +100,7 @@ fn ask(running: &args::Running, command: &Command, within: Duration) -> Result<A
 /// runs may be an older one; whatever can be read of it counts.
 fn paths_of(file: &Path) -> Result<Vec<PathBuf>, Error> {
     let shown = file.display().to_string();
-    let source = Source::from_bytes(&shown, &read(file)?);
-    let config = source.ok().and_then(|source| config::parse(&source).0);
-    let admin = |config: Config| resolve(&config).0.runtime.admin;
-    let admin = config.map_or(Admin::Private, admin);
-    let sockets = admin_sockets(file, &admin);
+    let sockets = admin_sockets(file, &compile::runtime(&shown, &read(file)?));
     let paths = |sockets: Vec<UnixSocket>| sockets.into_iter().map(|socket| socket.path).collect();
     sockets.map(paths).map_err(|source| Error::Unreadable { path: shown, source })
 }

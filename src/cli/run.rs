@@ -16,19 +16,24 @@ use crate::{
 };
 
 pub(super) fn run(args: args::Run) -> Result<Exit, Error> {
-    start_log(args.log);
-    let options = Options {
-        file: args.file,
-        guardrails: args.guardrails,
-        allow_port_zero: args.allow_port_zero,
-        take_over: args.takeover,
-        program: Program::of(std::env::args_os()).map_err(Error::Program)?,
-    };
+    let options = options(args)?;
     supervisor::run(&options, &mut |event| {
         // Whoever started this may have stopped reading; that is no reason to stop serving.
         let _unheard = say(event);
     })?;
     Ok(Exit::Ok)
+}
+
+/// What is to be run; the log begins.
+pub(super) fn options(args: args::Run) -> Result<Options, Error> {
+    start_log(args.log);
+    Ok(Options {
+        file: args.file,
+        guardrails: args.guardrails,
+        allow_port_zero: args.allow_port_zero,
+        take_over: args.takeover,
+        program: Program::of(std::env::args_os()).map_err(Error::Program)?,
+    })
 }
 
 fn say(event: &Event<'_>) -> io::Result<()> {

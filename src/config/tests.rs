@@ -85,8 +85,6 @@ fn every_key_of_the_language_is_known_and_what_does_not_work_yet_says_so() {
     100 route
     107 tls
     114 udp
-    120 user
-    121 group
     "#);
 }
 

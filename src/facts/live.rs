@@ -37,6 +37,7 @@ pub fn read() -> io::Result<Facts> {
             .unwrap_or(DEFAULT_MAX_BACKLOG),
         descriptors: process::descriptor_ceiling().ok(),
         cores: thread::available_parallelism().map_or(1, Into::into),
+        serves_as_root: false,
         passed: None,
     })
 }

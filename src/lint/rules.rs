@@ -43,6 +43,7 @@ mod port_zero;
 mod privileged_port;
 mod public_not_granted;
 mod purpose_missing;
+mod runs_as_root;
 mod self_loop;
 mod sensitive_backend_exposed;
 mod sensitive_port_exposed;
@@ -127,6 +128,7 @@ pub static ALL: &[&Rule] = &[
     &no_idle_timeout_public::RULE,
     &no_connection_limit_public::RULE,
     &limits_exceed_nofile::RULE,
+    &runs_as_root::RULE,
     &unix_socket_open::RULE,
     &guardrail_writable::RULE,
     &exception_expired::RULE,

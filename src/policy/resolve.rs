@@ -20,7 +20,9 @@ pub use self::{
     guardrail::guardrail,
 };
 
-use super::{AccessLog, Admin, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults};
+use super::{
+    AccessLog, Account, Admin, ListenerId, Policy, Runtime, Upstream, UpstreamId, defaults,
+};
 use crate::{
     address::{
         read::{self, Fault},
@@ -85,6 +87,13 @@ pub fn resolve(config: &Config) -> (Policy, Vec<Diagnostic>) {
     let upstreams =
         resolver.upstreams.into_iter().filter_map(|(id, one)| Some((id, one?))).collect();
     (Policy { service, owner, upstreams, listeners, runtime }, resolver.findings)
+}
+
+/// What a file says of the process, for whoever has to know it before the rest is judged. What is
+/// wrong with it is found again by [`resolve`].
+#[must_use]
+pub fn runtime(config: &Config) -> Runtime {
+    Resolver::new(config).runtime(config.runtime.get())
 }
 
 struct Resolver<'a> {
@@ -298,6 +307,7 @@ impl Resolver<'_> {
     fn runtime(&mut self, runtime: Option<&config::Runtime>) -> Runtime {
         let mut meaning = Runtime {
             workers: None,
+            account: None,
             drain: defaults::DRAIN,
             wait_for_absent: false,
             access_log: None,
@@ -305,6 +315,7 @@ impl Resolver<'_> {
         };
         let Some(runtime) = runtime else { return meaning };
         meaning.workers = self.count(&runtime.workers, &[("per_core", None)], Some).flatten();
+        meaning.account = self.account(&runtime.user, &runtime.group);
         if let Some(drain) = runtime.drain.get() {
             meaning.drain = drain.get();
         }
@@ -325,6 +336,15 @@ impl Resolver<'_> {
             meaning.admin = self.admin(form, span).unwrap_or_default();
         }
         meaning
+    }
+
+    fn account(&mut self, user: &Field<String>, group: &Field<String>) -> Option<Account> {
+        if let (true, Some(span)) = (user.is_absent(), group.span()) {
+            let message = "a group without a user would leave the user who it was";
+            self.bad(span, message, "name the `user` as well");
+        }
+        let group = self.text(group);
+        self.text(user).map(|user| Account { user, group })
     }
 
     fn access_log(&mut self, to: &str, json: bool, span: Span) -> Option<AccessLog> {

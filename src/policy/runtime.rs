@@ -9,6 +9,8 @@ use super::UnixSocket;
 pub struct Runtime {
     /// Worker threads; `None` is one per core.
     pub workers: Option<NonZeroU16>,
+    /// Who serves, where the program is started as root.
+    pub account: Option<Account>,
     /// How long the sessions of a listener that stops may go on.
     pub drain: Duration,
     /// Whether a bind whose address the host lacks is parked rather than failed.
@@ -17,6 +19,15 @@ pub struct Runtime {
     pub access_log: Option<AccessLog>,
     /// The socket by which the process is told and asked.
     pub admin: Admin,
+}
+
+/// A user and a group, each by name or number. Nothing is claimed about whether the host has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// The user.
+    pub user: String,
+    /// The group, unless it is the user's own.
+    pub group: Option<String>,
 }
 
 /// The socket by which the process is told and asked.

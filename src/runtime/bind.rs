@@ -31,16 +31,17 @@ pub use cause::{Cause, InUse, Near, Owner, PathTrouble, Process, diagnose};
 pub use error::{BindError, Step};
 pub use evidence::Evidence;
 pub use handed::{Handed, Unfit};
-pub use path::{FileId, is_as_wanted};
+pub use path::{FileId, is_as_wanted, remove};
 
 use std::{
     io,
     num::NonZeroU16,
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
     sync::Arc,
 };
 
-use socket2::Socket;
+use socket2::{SockRef, Socket};
 
 use crate::plan::{Bind, BindAddress, BindKey};
 
@@ -99,12 +100,8 @@ pub fn open(bind: &Bind, neighbour: Neighbour) -> Result<Bound, BindError> {
 ///
 /// # Errors
 /// With the diagnosis, after which nothing is left behind.
-pub fn open_siblings(
-    live: &BoundSocket,
-    bind: &Bind,
-    count: NonZeroU16,
-) -> Result<Bound, BindError> {
-    let group = tcp::join(&live.socket, bind, count)?;
+pub fn open_siblings(live: &impl AsFd, bind: &Bind, count: NonZeroU16) -> Result<Bound, BindError> {
+    let group = tcp::join(&SockRef::from(live), bind, count)?;
     Ok(Bound { bind: bind.clone(), sockets: Sockets::Tcp(group) })
 }
 
@@ -152,6 +149,17 @@ impl BoundSocket {
         &self.address
     }
 
+    /// A socket that another process has opened for this one, and verified.
+    #[must_use]
+    pub fn opened_elsewhere(
+        fd: OwnedFd,
+        key: BindKey,
+        address: BindAddress,
+        file: Option<FileId>,
+    ) -> Self {
+        Self { socket: Arc::new(Socket::from(fd)), key, address, file }
+    }
+
     /// The descriptor, for a poll that outlives this value.
     pub(super) fn shared(&self) -> Arc<Socket> {
         Arc::clone(&self.socket)
@@ -168,25 +176,19 @@ impl BoundSocket {
         self.socket.set_reuse_port(reuse)
     }
 
-    /// Removes the file of a path socket, unless another has taken its place. To be called when the
-    /// listener goes for good, and not when its socket lives on in another process.
-    ///
-    /// # Errors
-    /// When the directory cannot be read or written.
-    pub fn remove_file(&self) -> io::Result<()> {
+    /// Where the file of a path socket is, and which it is.
+    #[must_use]
+    pub fn named_file(&self) -> Option<(&Path, FileId)> {
         match (&self.address, self.file) {
-            (BindAddress::Unix(path), Some(file)) => path::remove(path, file),
-            _ => Ok(()),
+            (BindAddress::Unix(path), Some(file)) => Some((path, file)),
+            _ => None,
         }
     }
 
     /// Whether the file of a path socket is still in its place, rather than another's.
     #[must_use]
     pub fn has_its_file(&self) -> bool {
-        match (&self.address, self.file) {
-            (BindAddress::Unix(path), Some(file)) => path::is_at(path, file),
-            _ => false,
-        }
+        self.named_file().is_some_and(|(path, file)| path::is_at(path, file))
     }
 
     /// Which file a path socket is, for the process that takes it over.

@@ -74,6 +74,7 @@ pub(super) fn policy(
             .map(|listener| (listener.id.clone(), Arc::new(listener)))
             .collect::<BTreeMap<_, _>>(),
         runtime: Runtime {
+            account: None,
             workers: None,
             drain: Duration::from_secs(30),
             wait_for_absent: false,

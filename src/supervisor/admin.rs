@@ -31,7 +31,8 @@ use self::protocol::{Answer, Command, MAX_REQUEST};
 use crate::{
     plan::{Bind, BindAddress, BindKey},
     policy::{ListenerId, UnixSocket},
-    runtime::bind::{self, BindError, Bound, BoundSocket, Neighbour},
+    runtime::bind::BoundSocket,
+    supervisor::binder::{Binder, BinderError, Opened},
     sys,
 };
 
@@ -73,6 +74,7 @@ pub(super) struct Reply {
 #[derive(Debug)]
 pub(super) struct AdminSocket {
     socket: BoundSocket,
+    binder: Binder,
     /// Dropped to end the accepting.
     open: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -95,13 +97,10 @@ impl Reply {
     }
 }
 
-/// Makes the socket beside whatever is at its path.
-///
-/// # Errors
-/// When it cannot be had.
-pub(super) fn open(wanted: &UnixSocket, neighbour: Neighbour) -> Result<Bound, BindError> {
+/// The socket in the words of a plan, in which it does not stand because it serves no listener.
+pub(super) fn bind(wanted: &UnixSocket) -> Bind {
     let address = BindAddress::Unix(wanted.path.clone());
-    let bind = Bind {
+    Bind {
         key: BindKey { address, device: None, unnumbered: None },
         // No listener can have this name.
         listener: ListenerId::new("runtime.admin"),
@@ -110,8 +109,7 @@ pub(super) fn open(wanted: &UnixSocket, neighbour: Neighbour) -> Result<Bound, B
         link: None,
         unix: Some(wanted.clone()),
         inherited: None,
-    };
-    bind::open(&bind, neighbour)
+    }
 }
 
 impl AdminSocket {
@@ -120,17 +118,19 @@ impl AdminSocket {
     /// # Errors
     /// When that fails.
     pub(super) fn serve(
-        bound: Bound,
+        opened: Opened,
+        binder: Binder,
         mode: u32,
         questions: mpsc::Sender<Question>,
     ) -> Result<Self, AdminError> {
-        let socket = bound.listen()?.pop().expect("a path has one socket");
+        let mut sockets = binder.listen(vec![opened])?;
+        let socket = sockets.pop().ok_or(BinderError::Unexpected)?;
         let listener = StdListener::from(socket.as_fd().try_clone_to_owned()?);
         let listener = UnixListener::from_std(listener)?;
         let (open, closed) = oneshot::channel();
         let desk = Desk { questions, mode };
         let task = tokio::spawn(accept(listener, desk, closed));
-        Ok(Self { socket, open, task })
+        Ok(Self { socket, binder, open, task })
     }
 
     /// Answers nobody new; those who are being answered are.
@@ -141,8 +141,8 @@ impl AdminSocket {
 
     /// Removes the file, unless another process has put its own there.
     pub(super) fn remove_file(&self) {
-        if let Err(error) = self.socket.remove_file() {
-            warn!(%error, "cannot remove the admin socket");
+        if let Some((path, file)) = self.socket.named_file() {
+            self.binder.remove(path, file);
         }
     }
 
@@ -159,7 +159,7 @@ impl AdminSocket {
 pub(super) enum AdminError {
     /// It cannot be bound.
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Bind(#[from] BinderError),
     /// It cannot be polled.
     #[error("cannot serve the admin socket")]
     Serve(#[from] io::Error),

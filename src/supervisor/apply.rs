@@ -7,6 +7,7 @@ use tracing::{error, info, warn};
 use super::{
     Event, Failure, Supervisor,
     admin::{self, AdminError, AdminSocket},
+    binder::{BinderError, Opened, message::Beside},
     place,
     sockets::Done,
 };
@@ -15,7 +16,7 @@ use crate::{
     policy::{self, Policy, UnixSocket},
     runtime::{
         Commit, Registry,
-        bind::{BindError, Bound, Neighbour},
+        bind::BindError,
         status::{StatusLine, StatusView},
     },
     telemetry::{Generation, access},
@@ -26,10 +27,21 @@ use crate::{
 pub(super) enum Refusal {
     /// Sockets could not be had.
     Unbound(Vec<BindError>),
+    /// The process that binds does not.
+    Binder(BinderError),
     /// The access log could not be opened.
     AccessLog(io::Error),
     /// Workers could not be started.
     Workers(io::Error),
+}
+
+impl From<BinderError> for Refusal {
+    fn from(error: BinderError) -> Self {
+        match error {
+            BinderError::Unbound(errors) => Self::Unbound(errors),
+            error => Self::Binder(error),
+        }
+    }
 }
 
 /// The admin socket that is there, and what it was asked to be.
@@ -41,7 +53,7 @@ pub(super) struct Admin {
 
 /// An admin socket that is to change, and is bound by now unless there is to be none.
 #[derive(Debug)]
-pub(super) struct NewAdmin(Option<(UnixSocket, Bound)>);
+pub(super) struct NewAdmin(Option<(UnixSocket, Opened)>);
 
 /// A plan whose sockets listen, and which nobody serves yet.
 #[derive(Debug)]
@@ -58,16 +70,19 @@ impl Supervisor<'_> {
     pub(super) fn prepare_admin(
         &self,
         policy: &Policy,
-        neighbour: Neighbour,
+        beside: Beside,
     ) -> Result<Option<NewAdmin>, Refusal> {
-        let wanted = place::admin_socket(&policy.runtime.admin, self.place.as_ref());
+        let wanted = place::admin_socket(&policy.runtime.admin, self.service.place.as_ref());
         let there = self.admin.as_ref().map(|admin| &admin.wanted);
         if wanted.as_ref() == there {
             return Ok(None);
         }
         let Some(wanted) = wanted else { return Ok(Some(NewAdmin(None))) };
         let own = there.is_some_and(|there| there.path == wanted.path);
-        match admin::open(&wanted, if own { Neighbour::Own } else { neighbour }) {
+        let beside = if own { Beside::Own } else { beside };
+        let key = admin::bind(&wanted).key;
+        let opened = self.service.binder.open(&[(key, beside, None)])?.pop();
+        match opened.ok_or(BinderError::Unexpected)? {
             Ok(bound) => Ok(Some(NewAdmin(Some((wanted, bound))))),
             Err(error) if policy.runtime.admin == policy::Admin::Private => {
                 warn!(%error, why = %error.source, "no admin socket");
@@ -81,7 +96,8 @@ impl Supervisor<'_> {
     pub(super) async fn place_admin(&mut self, new: Option<NewAdmin>) {
         let Some(NewAdmin(new)) = new else { return };
         let served = new.map(|(wanted, bound)| {
-            let socket = AdminSocket::serve(bound, wanted.mode, self.ask.clone())?;
+            let binder = self.service.binder.clone();
+            let socket = AdminSocket::serve(bound, binder, wanted.mode, self.ask.clone())?;
             Ok::<_, AdminError>(Admin { wanted, socket })
         });
         let old = match served.transpose() {
@@ -108,12 +124,14 @@ impl Supervisor<'_> {
     /// # Errors
     /// When something could not be had; what runs has not been touched then.
     pub(super) fn commit(&mut self, policy: Policy, plan: Plan) -> Result<Committed, Refusal> {
-        let new_log = self.open_access_log(&policy).map_err(Refusal::AccessLog)?;
+        let new_log =
+            self.open_access_log(&policy).map_err(of_sandbox).map_err(Refusal::AccessLog)?;
         let workers = build::workers(&policy, self.facts.cores);
         self.workers.grow(workers.into()).map_err(Refusal::Workers)?;
         let delta = self.sockets.delta(&plan);
-        let prepared = self.sockets.prepare(delta).map_err(Refusal::Unbound)?;
-        let done = self.sockets.commit(prepared, &plan, now()).map_err(Refusal::Unbound)?;
+        let prepared = self.sockets.prepare(delta)?;
+        let done = self.sockets.commit(prepared, &plan, now())?;
+        self.service.binder.commit();
         self.generation = Generation(self.generation.0 + 1);
         self.registry = self.registry.next(&policy, self.generation);
         tell(&plan, &self.plan);
@@ -208,6 +226,9 @@ impl Supervisor<'_> {
                 (self.announce)(&Event::Unbound(&errors));
                 Failure::Unbound
             }
+            Refusal::Binder(error) => {
+                Failure::SetUp { act: "have sockets bound", source: io::Error::other(error) }
+            }
             Refusal::AccessLog(source) => Failure::SetUp { act: "open the access log", source },
             Refusal::Workers(source) => Failure::SetUp { act: "start workers", source },
         }
@@ -220,6 +241,16 @@ impl Supervisor<'_> {
         }
         policy.runtime.access_log.as_ref().map(access::Writer::start).transpose().map(Some)
     }
+}
+
+/// The reason that a file cannot be written, with the one that no file mode shows.
+fn of_sandbox(error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::PermissionDenied {
+        return error;
+    }
+    let hint =
+        "this process may write in the folder of its first log; `portcullis upgrade` moves it";
+    io::Error::new(error.kind(), format!("{error} ({hint})"))
 }
 
 /// Says what the plan leaves unbound, unless it was said before.

@@ -12,6 +12,7 @@ use super::{
     Event, Judgement, Supervisor,
     admin::{Question, protocol::Finding},
     apply::{Refusal, now},
+    binder::message::{Beside, Subject},
     guardrails::{self, Stamps, Unread},
     host::HostWatch,
     load::{Content, Contents, Hash, Reader, Refusal as Doubt, Seen},
@@ -21,7 +22,7 @@ use super::{
 use crate::{
     plan::Plan,
     policy::{Policy, governance::GuardrailFile},
-    runtime::{Incident, bind::Neighbour},
+    runtime::Incident,
 };
 
 /// A content that was refused is looked at once more after this long: it may have been half
@@ -287,6 +288,9 @@ impl Supervisor<'_> {
             return;
         };
         judgement.say(self.announce);
+        if accepted.policy.runtime.account != self.policy.runtime.account {
+            warn!("`user` and `group` stay what they are until the next start or upgrade");
+        }
         self.facts = accepted.facts;
         let changed = accepted.policy != self.policy || accepted.plan != self.plan;
         if changed && let Err(refusal) = self.change(accepted.policy, accepted.plan).await {
@@ -303,7 +307,8 @@ impl Supervisor<'_> {
 
     /// Makes another file come true, with its admin socket.
     async fn change(&mut self, policy: Policy, plan: Plan) -> Result<(), Refusal> {
-        let admin = self.prepare_admin(&policy, Neighbour::None)?;
+        self.service.binder.judge(Subject::File)?;
+        let admin = self.prepare_admin(&policy, Beside::Nothing)?;
         self.apply(policy, plan).await?;
         self.place_admin(admin).await;
         Ok(())

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{Event, Supervisor, apply::Refusal, burst::Burst};
+use super::{Event, Supervisor, apply::Refusal, binder::message::Subject, burst::Burst};
 use crate::{
     facts::{self, Facts},
     plan::{Conflict, Unbound, build},
@@ -93,7 +93,8 @@ impl HostWatch {
 impl Supervisor<'_> {
     /// The host as it is now.
     pub(super) fn read_facts(&self) -> io::Result<Facts> {
-        Ok(Facts { passed: Some(self.sockets.passed()), ..facts::live::read()? })
+        let facts = Facts { passed: Some(self.sockets.passed()), ..facts::live::read()? };
+        Ok(self.service.facts(facts))
     }
 
     /// Takes over what has changed on the host: an address that came or went, a device made anew, a
@@ -115,6 +116,12 @@ impl Supervisor<'_> {
             }
         };
         self.note_misfit(Vec::new());
+        if plan != self.plan
+            && let Err(error) = self.service.binder.judge(Subject::Running)
+        {
+            self.tell_refusal(&error.into());
+            return true;
+        }
         let mut again = false;
         while plan != self.plan {
             let errors = match self.apply(self.policy.clone(), plan.clone()).await {

@@ -10,16 +10,19 @@ use std::{
     env,
     fmt::Write as _,
     fs, io,
-    os::unix::fs::{DirBuilderExt, MetadataExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, chown},
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
 use crate::{
-    policy::{Admin, UnixSocket},
-    sys::process,
+    policy::{Admin, Runtime, UnixSocket},
+    sys::process::{self, Account},
 };
+
+/// The number of the user that no permission stops.
+const ROOT: u32 = 0;
 
 /// Bytes of the hash in a name: enough that no two files meet, and short, as socket paths have to
 /// be.
@@ -45,15 +48,17 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// The place of a service file, whose folder is made if need be.
+    /// The place of a service file, whose folder is made if need be, and given to the account that
+    /// is to serve.
     ///
     /// # Errors
     /// When no folder can be had, with the reason for the last.
-    pub(super) fn of(file: &Path) -> io::Result<Self> {
+    pub(super) fn of(file: &Path, account: Option<&Account>) -> io::Result<Self> {
         let name = name_of(file)?;
+        let user = account.map_or_else(process::effective_user, |account| account.user);
         let mut reason = io::Error::from(io::ErrorKind::NotFound);
-        for folder in folders() {
-            match own(&folder) {
+        for folder in folders(user) {
+            match own(&folder, account) {
                 Ok(()) => return Ok(Self { stem: folder.join(name) }),
                 Err(error) => {
                     reason = io::Error::new(
@@ -64,6 +69,21 @@ impl Place {
             }
         }
         Err(reason)
+    }
+
+    /// One that another process has found.
+    pub(super) fn at(stem: PathBuf) -> Self {
+        Self { stem }
+    }
+
+    /// What the names begin with, for another process.
+    pub(super) fn stem(&self) -> &Path {
+        &self.stem
+    }
+
+    /// The folder.
+    pub(super) fn folder(&self) -> &Path {
+        self.stem.parent().expect("a name in a folder")
     }
 
     /// The instance lock.
@@ -86,19 +106,24 @@ pub(super) fn admin_socket(admin: &Admin, place: Option<&Place>) -> Option<UnixS
     }
 }
 
-/// Where the admin socket of a running service may be, the likeliest first.
+/// Where the admin socket of a running service may be, the likeliest first. Root looks where the
+/// user would have it who serves.
 ///
 /// # Errors
 /// When the path of the file cannot be made absolute.
-pub fn admin_sockets(file: &Path, admin: &Admin) -> io::Result<Vec<UnixSocket>> {
-    Ok(match admin {
+pub fn admin_sockets(file: &Path, runtime: &Runtime) -> io::Result<Vec<UnixSocket>> {
+    Ok(match &runtime.admin {
         Admin::None => Vec::new(),
         Admin::At(socket) => vec![socket.clone()],
         Admin::Private => {
             let name = name_of(file)?;
+            let asking = process::effective_user();
+            let serving = runtime.account.as_ref().filter(|_| asking == ROOT);
+            let serving = serving.and_then(|named| Account::find(&named.user, None).ok());
+            let user = serving.map_or(asking, |account| account.user);
             // Below it anybody may have made a folder by our name.
-            let is_trusted = |folder: &PathBuf| !folder.starts_with(SHARED) || is_own(folder);
-            let folders = folders().filter(is_trusted);
+            let is_trusted = |folder: &PathBuf| !folder.starts_with(SHARED) || is_own(folder, user);
+            let folders = folders(user).filter(is_trusted);
             folders.map(|folder| private(folder.join(&name).with_extension("sock"))).collect()
         }
     })
@@ -108,37 +133,56 @@ fn private(path: PathBuf) -> UnixSocket {
     UnixSocket { path, mode: PRIVATE, owner: None, group: None }
 }
 
-/// The folders that may be the runtime directory, the best first: what the service manager has
-/// made, the system's, the session's, and for those who have none of these one of their own.
-fn folders() -> impl Iterator<Item = PathBuf> {
-    let given = env::var_os("RUNTIME_DIRECTORY").and_then(|list| env::split_paths(&list).next());
-    let session =
-        env::var_os("XDG_RUNTIME_DIR").map(|folder| Path::new(&folder).join("portcullis"));
-    let own = format!("portcullis-{}", process::effective_user());
-    let folders =
-        [given, Some("/run/portcullis".into()), session, Some(Path::new(SHARED).join(own))];
+/// The folders that may be the runtime directory of a user, the best first: what the service
+/// manager has made, the system's, the session's, and for those who have none of these one of their
+/// own.
+fn folders(user: u32) -> impl Iterator<Item = PathBuf> {
+    let given = given();
+    // A session is that of who is logged in, and not of another user.
+    let session = env::var_os("XDG_RUNTIME_DIR").filter(|_| user == process::effective_user());
+    let session = session.map(|folder| Path::new(&folder).join("portcullis"));
+    let own = format!("portcullis-{user}");
+    let system = Path::new("/run");
+    let folders = [
+        given,
+        Some(system.join("portcullis")),
+        session,
+        Some(system.join(&own)),
+        Some(Path::new(SHARED).join(own)),
+    ];
     folders.into_iter().flatten().filter(|folder| folder.is_absolute())
 }
 
-/// Makes sure that the folder is there, ours, and nobody else's to write to.
-fn own(folder: &Path) -> io::Result<()> {
-    match fs::DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
-        Ok(()) => return Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+/// The folder that the service manager has made for this service alone.
+fn given() -> Option<PathBuf> {
+    env::var_os("RUNTIME_DIRECTORY").and_then(|list| env::split_paths(&list).next())
+}
+
+/// Makes sure that the folder is there, belongs to who is to serve, and is nobody else's to write
+/// to.
+fn own(folder: &Path, account: Option<&Account>) -> io::Result<()> {
+    let user = account.map_or_else(process::effective_user, |account| account.user);
+    let is_new = match fs::DirBuilder::new().mode(PRIVATE_FOLDER).create(folder) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         Err(error) => return Err(error),
+    };
+    // The service manager makes it for whom it has started, which is root.
+    let is_made_for_us = given().is_some_and(|given| given == folder) && is_own(folder, ROOT);
+    if let Some(account) = account.filter(|_| is_new || is_made_for_us) {
+        chown(folder, Some(account.user), Some(account.group))?;
     }
-    if is_own(folder) {
+    if is_own(folder, user) {
         return Ok(());
     }
-    let message = "it is not a folder that this user alone can write to";
+    let message = "it is not a folder that the user who serves alone can write to";
     Err(io::Error::new(io::ErrorKind::PermissionDenied, message))
 }
 
-fn is_own(folder: &Path) -> bool {
+fn is_own(folder: &Path, user: u32) -> bool {
     // A service manager may have put a link there; whoever else did has no folder of ours.
     fs::metadata(folder).is_ok_and(|found| {
-        let is_ours = found.is_dir() && found.uid() == process::effective_user();
-        is_ours && found.mode() & WRITABLE_BY_OTHERS == 0
+        found.is_dir() && found.uid() == user && found.mode() & WRITABLE_BY_OTHERS == 0
     })
 }
 
@@ -171,20 +215,23 @@ mod tests {
     fn a_folder_is_made_private_and_one_that_others_write_to_is_refused() {
         let outer = tempfile::tempdir().unwrap();
         let folder = outer.path().join("run");
-        own(&folder).unwrap();
+        own(&folder, None).unwrap();
         let mode = |folder: &Path| fs::metadata(folder).unwrap().mode() & 0o777;
         assert_eq!(mode(&folder), PRIVATE_FOLDER);
-        own(&folder).unwrap();
+        own(&folder, None).unwrap();
         let link = outer.path().join("link");
         symlink(&folder, &link).unwrap();
-        own(&link).unwrap();
+        own(&link, None).unwrap();
         for open in [0o770, 0o707, 0o777] {
             fs::set_permissions(&folder, fs::Permissions::from_mode(open)).unwrap();
-            assert_eq!(own(&folder).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+            assert_eq!(own(&folder, None).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
         }
         let file = outer.path().join("file");
         fs::write(&file, "").unwrap();
-        assert_eq!(own(&file).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
-        assert_eq!(own(&outer.path().join("a/b")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(own(&file, None).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+        assert_eq!(
+            own(&outer.path().join("a/b"), None).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

@@ -22,15 +22,16 @@ impl Supervisor<'_> {
 
     /// Says why a plan is not in force, for the terminal and for those who ask.
     pub(super) fn tell_refusal(&mut self, refusal: &Refusal) -> Vec<Finding> {
-        let (what, error) = match refusal {
+        let (what, error): (_, &dyn std::error::Error) = match refusal {
             Refusal::Unbound(errors) => {
                 (self.announce)(&Event::Unbound(errors));
                 return errors.iter().map(Finding::unbound).collect();
             }
+            Refusal::Binder(error) => ("cannot have sockets bound", error),
             Refusal::AccessLog(error) => ("cannot open the access log", error),
             Refusal::Workers(error) => ("cannot start workers", error),
         };
-        error!(%error, "{what}; what runs stays");
+        error!(error = %error, "{what}; what runs stays");
         vec![Finding::error(format!("{what}: {error}"))]
     }
 

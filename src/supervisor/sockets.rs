@@ -18,7 +18,6 @@ mod shown;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU16,
     os::fd::AsFd,
     sync::Arc,
     time::{Duration, Instant},
@@ -33,10 +32,8 @@ use crate::{
         diff::{Add, Delta, Way, diff},
     },
     policy::ListenerId,
-    runtime::{
-        Assignment, Role, Share, SocketId, Successor,
-        bind::{self, BindError, Bound, BoundSocket, Neighbour},
-    },
+    runtime::{Assignment, Role, Share, SocketId, Successor, bind::BoundSocket},
+    supervisor::binder::{Binder, BinderError, Opened, Wanted, message::Beside},
     sys,
 };
 
@@ -73,8 +70,10 @@ enum State {
 }
 
 /// All sockets, by what they are bound to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sockets {
+    /// Who opens them.
+    binder: Binder,
     groups: BTreeMap<BindKey, Group>,
     last_id: u64,
     /// Taken over, and not announced yet.
@@ -86,7 +85,7 @@ pub(super) struct Sockets {
 #[derive(Debug)]
 pub(super) struct Prepared {
     delta: Delta,
-    opened: Vec<Bound>,
+    opened: Vec<Opened>,
     /// Live groups on which SO_REUSEPORT was switched on.
     joined: Vec<BindKey>,
 }
@@ -103,6 +102,11 @@ pub(super) struct Done {
 }
 
 impl Sockets {
+    /// None yet.
+    pub(super) fn new(binder: Binder) -> Self {
+        Self { binder, groups: BTreeMap::new(), last_id: 0, inherited: BTreeSet::new() }
+    }
+
     /// What has to happen for the plan to come true.
     pub(super) fn delta(&self, plan: &Plan) -> Delta {
         let live =
@@ -114,30 +118,37 @@ impl Sockets {
     ///
     /// # Errors
     /// Every socket that could not be had; nothing has changed then.
-    pub(super) fn prepare(&self, delta: Delta) -> Result<Prepared, Vec<BindError>> {
+    pub(super) fn prepare(&self, delta: Delta) -> Result<Prepared, BinderError> {
         let mut prepared = Prepared { delta, opened: Vec::new(), joined: Vec::new() };
-        let mut errors = Vec::new();
+        let mut wanted = Vec::new();
         for add in &prepared.delta.add {
             for key in &add.beside {
                 self.groups[key].allow_joining();
                 prepared.joined.push(key.clone());
             }
-            match bind::open(&add.bind, neighbour(add)) {
-                Ok(bound) => prepared.opened.push(bound),
-                Err(error) => errors.push(error),
+            wanted.push((add.bind.key.clone(), beside(add), None));
+        }
+        let more = prepared.delta.update.iter().filter_map(|one| self.groups[&one.key].more(one));
+        wanted.extend(more);
+        let mut errors = Vec::new();
+        let failure = match self.binder.open(&wanted) {
+            Ok(results) => {
+                for result in results {
+                    match result {
+                        Ok(opened) => prepared.opened.push(opened),
+                        Err(error) => errors.push(error),
+                    }
+                }
+                if errors.is_empty() {
+                    return Ok(prepared);
+                }
+                BinderError::Unbound(errors)
             }
-        }
-        for wanted in &prepared.delta.update {
-            match self.groups[&wanted.key].open_more(wanted) {
-                Ok(bound) => prepared.opened.extend(bound),
-                Err(error) => errors.push(error),
-            }
-        }
-        if errors.is_empty() {
-            return Ok(prepared);
-        }
+            Err(error) => error,
+        };
+        drop(wanted);
         self.abandon(prepared);
-        Err(errors)
+        Err(failure)
     }
 
     /// Undoes a preparation.
@@ -161,26 +172,19 @@ impl Sockets {
         mut prepared: Prepared,
         plan: &Plan,
         now: Instant,
-    ) -> Result<Done, Vec<BindError>> {
+    ) -> Result<Done, BinderError> {
         // Paths come last: one that has changed hands cannot be given back.
         let order =
-            |bound: &Bound| (bound.key().path().is_some(), Reverse(bound.key().precedence()));
+            |opened: &Opened| (opened.key().path().is_some(), Reverse(opened.key().precedence()));
         prepared.opened.sort_by_key(order);
-        let mut listening = Vec::new();
-        let mut errors = Vec::new();
-        for bound in std::mem::take(&mut prepared.opened) {
-            match bound.listen() {
-                Ok(sockets) => listening.extend(sockets),
-                Err(error) => errors.push(error),
+        let opened = std::mem::take(&mut prepared.opened);
+        let listening = match self.binder.listen(opened) {
+            Ok(listening) => listening,
+            Err(error) => {
+                self.abandon(prepared);
+                return Err(error);
             }
-        }
-        if !errors.is_empty() {
-            // A path socket that took its place already gives it back by removing its file.
-            listening.iter().for_each(remove_file);
-            drop(listening);
-            self.abandon(prepared);
-            return Err(errors);
-        }
+        };
         let mut done = Done { kept: prepared.delta.keep.len(), ..Done::default() };
         for bind in plan.binds.values() {
             self.plan(bind, &mut done);
@@ -243,7 +247,9 @@ impl Sockets {
     fn close(&mut self, key: &BindKey, done: &mut Done) {
         if let Some(group) = self.groups.remove(key) {
             for (_, socket) in group.sockets {
-                remove_file(&socket);
+                if let Some((path, file)) = socket.named_file() {
+                    self.binder.remove(path, file);
+                }
                 done.closed.push(socket);
             }
         }
@@ -328,21 +334,20 @@ impl Sockets {
 }
 
 impl Group {
-    /// Opens the sockets by which the live group falls short of a new specification.
-    fn open_more(&self, wanted: &Bind) -> Result<Option<Bound>, BindError> {
+    /// The sockets by which the live group falls short of a new specification.
+    fn more(&self, wanted: &Bind) -> Option<Wanted<'_>> {
+        let key = wanted.key.clone();
         if self.is_replaced_by(wanted) {
             let has_path = |(_, socket): &(_, Arc<BoundSocket>)| socket.has_its_file();
             let is_own = self.sockets.iter().any(has_path);
-            let neighbour = if is_own { Neighbour::Own } else { Neighbour::None };
-            return bind::open(wanted, neighbour).map(Some);
+            return Some((key, if is_own { Beside::Own } else { Beside::Nothing }, None));
         }
         let have = u16::try_from(self.sockets.len()).unwrap_or(u16::MAX);
-        let (Some((_, live)), Some(more)) =
-            (self.sockets.first(), NonZeroU16::new(wanted.sockets.get().saturating_sub(have)))
-        else {
-            return Ok(None);
-        };
-        bind::open_siblings(live, wanted, more).map(Some)
+        let (_, live) = self.sockets.first()?;
+        match wanted.sockets.get().saturating_sub(have) {
+            0 => None,
+            more => Some((key, Beside::Joining(more), Some(live.as_fd()))),
+        }
     }
 
     /// Whether the live sockets cannot become what is wanted: a path socket gets its mode when it
@@ -380,12 +385,6 @@ impl Group {
     }
 }
 
-fn neighbour(add: &Add) -> Neighbour {
-    if add.beside.is_empty() { Neighbour::None } else { Neighbour::Own }
-}
-
-fn remove_file(socket: &BoundSocket) {
-    if let Err(error) = socket.remove_file() {
-        warn!(%error, address = %socket.address(), "cannot remove the socket's file");
-    }
+fn beside(add: &Add) -> Beside {
+    if add.beside.is_empty() { Beside::Nothing } else { Beside::Own }
 }

@@ -12,10 +12,12 @@ use tracing::warn;
 use super::{
     Accepted, Announce, Event, Failure, Judgement, Options, Supervisor,
     admin::QUESTIONS,
+    apply::Refusal,
+    binder::message::{Beside, Subject},
+    confine::Service,
     follow::Following,
     guardrails, load,
     lock::{InstanceLock, NoLock},
-    place::Place,
     set_up,
     sockets::{Sockets, inherit::Inherited},
     systemd::Systemd,
@@ -25,7 +27,7 @@ use crate::{
     facts::{self, Facts},
     plan::{Plan, build},
     policy::Policy,
-    runtime::{Registry, Workers, bind::Neighbour, status::StatusView},
+    runtime::{Registry, Workers, status::StatusView},
     sys::systemd::Provided,
     telemetry::Generation,
 };
@@ -36,24 +38,26 @@ const INCIDENTS: usize = 64;
 impl<'a> Supervisor<'a> {
     pub(super) async fn start(
         options: &'a Options,
+        service: Service,
         provided: Provided,
         announce: &'a mut Announce<'a>,
     ) -> Result<(Self, Following), Failure> {
         let content = load::once(&options.file)
+            .map_err(|source| service.unreadable(source))
             .map_err(|source| Failure::Unreadable { path: options.file.clone(), source })?;
         let (mut systemd, passed) = Systemd::of(provided);
         let brought = systemd.recognise(passed);
         let facts = facts::live::read().map_err(set_up("read this host's addresses"))?;
         // What the process before has is not known yet.
         let passed = options.take_over.is_none().then(|| brought.facts());
-        let facts = Facts { passed, ..facts };
+        let facts = service.facts(Facts { passed, ..facts });
         let stamps = guardrails::stamps(&options.guardrails);
         let guardrails = guardrails::load_to_run(&options.guardrails)?;
         let following = Following::new(&content, &guardrails, stamps);
         let judgement = Judgement::of(options, &content, facts, guardrails, None);
         judgement.say(announce);
         let accepted = judgement.accepted.ok_or(Failure::Refused)?;
-        let mut supervisor = Self::new(options, announce, &accepted)?;
+        let mut supervisor = Self::new(options, service, announce, &accepted)?;
         let Accepted { policy, plan, .. } = accepted;
         supervisor.inherit(brought.of(&policy), &plan)?;
         if let Err(failure) = supervisor.begin(policy, plan, systemd).await {
@@ -69,6 +73,7 @@ impl<'a> Supervisor<'a> {
     /// A process that has workers and serves nothing yet.
     fn new(
         options: &'a Options,
+        service: Service,
         announce: &'a mut Announce<'a>,
         accepted: &Accepted,
     ) -> Result<Self, Failure> {
@@ -95,13 +100,13 @@ impl<'a> Supervisor<'a> {
             plan: Plan::default(),
             misfit: Vec::new(),
             generation: Generation::default(),
-            sockets: Sockets::default(),
+            sockets: Sockets::new(service.binder.clone()),
             registry: Registry::default(),
             workers,
             access_log: None,
             status,
             incidents,
-            place: place(options),
+            service,
             lock: None,
             admin: None,
             ask,
@@ -135,8 +140,10 @@ impl<'a> Supervisor<'a> {
         systemd.note_kept(&self.sockets.to_keep());
         let takes_over = legacy.is_some();
         // The socket of the process before is replaced, and nobody finds none in between.
-        let neighbour = if legacy.is_some() { Neighbour::Own } else { Neighbour::None };
-        let admin = self.prepare_admin(&policy, neighbour);
+        let beside = if legacy.is_some() { Beside::Own } else { Beside::Nothing };
+        let granted = self.service.binder.judge(Subject::File).map_err(Refusal::from);
+        granted.map_err(|refusal| self.failure(refusal))?;
+        let admin = self.prepare_admin(&policy, beside);
         let admin = admin.map_err(|refusal| self.failure(refusal))?;
         let committed = self.commit(policy, plan).map_err(|refusal| self.failure(refusal))?;
         // Clients that this process took in before would be lost if it came to nothing after all.
@@ -173,7 +180,7 @@ impl<'a> Supervisor<'a> {
     /// Makes sure that no other copy runs this file. A host that has no place for a lock is no
     /// reason not to serve: the kernel still keeps two from sharing a port unasked.
     fn take_lock(&self, handed: Option<std::fs::File>) -> Result<Option<InstanceLock>, Failure> {
-        let Some(place) = &self.place else { return Ok(None) };
+        let Some(place) = &self.service.place else { return Ok(None) };
         let path = place.lock();
         if let Some(lock) = handed.and_then(|file| InstanceLock::inherit(file, &path)) {
             return Ok(Some(lock));
@@ -185,16 +192,6 @@ impl<'a> Supervisor<'a> {
                 warn!(%error, path = %path.display(), "no instance lock");
                 Ok(None)
             }
-        }
-    }
-}
-
-fn place(options: &Options) -> Option<Place> {
-    match Place::of(&options.file) {
-        Ok(place) => Some(place),
-        Err(error) => {
-            warn!(%error, "no runtime directory, so no instance lock");
-            None
         }
     }
 }

@@ -29,8 +29,7 @@ mod successor;
 mod take;
 
 use std::{
-    os::fd::OwnedFd,
-    process::{Child, ExitStatus},
+    os::fd::{AsFd as _, OwnedFd},
     sync::Arc,
     time::Duration,
 };
@@ -59,6 +58,7 @@ use self::{
 use super::{
     Supervisor,
     admin::{Reply, protocol::Answer, report},
+    binder::BinderError,
     lock::Holder,
     sockets::Done,
     systemd::Systemd,
@@ -69,6 +69,12 @@ use crate::sys::scm;
 /// binding take a second; the rest is for a machine that is busy.
 pub const HAND_OVER: Duration = Duration::from_secs(60);
 
+/// Time for a process that has closed its end of the channel to be gone.
+const LAST_BREATH: Duration = Duration::from_secs(1);
+
+/// What an exit code of 1 says.
+const REFUSED: &str = "its file is refused (exit code 1)";
+
 /// Time for a new process to be asked at the admin socket once it serves.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
@@ -77,8 +83,8 @@ const LAST_WORD: Duration = Duration::from_secs(5);
 pub(super) struct Giving {
     task: JoinHandle<Result<Channel, GiveError>>,
     channel: Arc<Socket>,
-    /// The new process, if this one has started it.
-    child: Option<Child>,
+    /// The new process, if it was started for this one.
+    child: Option<u32>,
     /// Who wants to know how it ends.
     answer: Option<oneshot::Sender<Reply>>,
 }
@@ -87,20 +93,21 @@ pub(super) struct Giving {
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) channel: Channel,
-    child: Option<Child>,
+    child: Option<u32>,
     answer: Option<oneshot::Sender<Reply>>,
 }
 
 impl Supervisor<'_> {
     /// Starts the program anew, to hand over to it.
     pub(super) fn upgrade(&mut self, within: Duration, answer: oneshot::Sender<Reply>) {
-        let started = self.options.program.start().and_then(|(socket, child)| {
-            let giving = self.begin_giving(socket, within.min(HAND_OVER))?;
+        let started = scm::pair().map_err(BinderError::from).and_then(|(near, far)| {
+            let child = self.service.binder.launch(far.as_fd())?;
+            let giving = self.begin_giving(near, within.min(HAND_OVER))?;
             Ok((giving, child))
         });
         match started {
             Ok((giving, child)) => {
-                info!(pid = child.id(), "a new process is started to take over");
+                info!(pid = child, "a new process is started to take over");
                 self.giving = Some(Giving { child: Some(child), answer: Some(answer), ..giving });
             }
             Err(error) => {
@@ -151,16 +158,12 @@ impl Supervisor<'_> {
         // The new one may have opened the door for sockets beside ours.
         self.sockets.forbid_joining();
         let is_gone = matches!(error, GiveError::Broken(Broken::Gone));
-        let ended = match giving.child {
-            Some(child) if is_gone => successor::ended(child).await,
-            Some(child) => {
-                successor::kill(child).await;
-                None
+        let within = if is_gone { LAST_BREATH } else { Duration::ZERO };
+        let reason = match self.end(giving.child, within).await {
+            Some((words, code)) => {
+                let words = if code == Some(1) { REFUSED } else { &words };
+                format!("the new process ended before it served: {words}")
             }
-            None => None,
-        };
-        let reason = match ended {
-            Some(status) => format!("the new process ended before it served: {}", words(status)),
             None => error.to_string(),
         };
         warn!(%reason, "nothing is handed over; this process goes on");
@@ -175,9 +178,7 @@ impl Supervisor<'_> {
         let Some(giving) = self.giving.take() else { return };
         giving.task.abort();
         mention(&giving.channel, Message::Abort { reason: "it is told to stop".to_owned() });
-        if let Some(child) = giving.child {
-            successor::kill(child).await;
-        }
+        self.end(giving.child, Duration::ZERO).await;
         if let Some(answer) = giving.answer {
             reply(answer, Reply::refused("the process is told to stop"));
         }
@@ -200,8 +201,23 @@ impl Supervisor<'_> {
         let _gone = given.channel.send(Message::Draining { sessions }, &[]).await;
         let _silent = tokio::time::timeout(LAST_WORD, given.channel.receive()).await;
         if let Some(answer) = given.answer.take() {
-            let pid = given.child.as_ref().map_or(0, Child::id);
+            let pid = given.child.unwrap_or(0);
             reply(answer, Answer::Upgraded { pid, draining: self.draining() }.into());
+        }
+    }
+
+    /// Ends what was launched, unless it ends by itself in time; how it did, if so.
+    async fn end(&self, child: Option<u32>, within: Duration) -> Option<(String, Option<i32>)> {
+        child?;
+        let binder = self.service.binder.clone();
+        // The kernel may take its time, and clients of the admin socket are not to wait for it.
+        let ended = tokio::task::spawn_blocking(move || binder.end(within)).await;
+        match ended.map_err(std::io::Error::other).map_err(BinderError::from).flatten() {
+            Ok(status) => status,
+            Err(error) => {
+                warn!(%error, "the new process may still be there");
+                None
+            }
         }
     }
 
@@ -267,13 +283,6 @@ pub(super) fn tell_sessions(given: Option<&Given>, sessions: usize) {
 /// This process, as a second copy is told of it.
 pub(super) fn this_process() -> Holder {
     Holder { pid: std::process::id(), since: report::now() }
-}
-
-fn words(status: ExitStatus) -> String {
-    match status.code() {
-        Some(1) => "its file is refused (exit code 1)".to_owned(),
-        _ => status.to_string(),
-    }
 }
 
 /// Whoever asked may be gone.

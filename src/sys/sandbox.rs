@@ -236,3 +236,103 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_kexec_load,
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        env, fs,
+        net::{TcpListener, TcpStream, UdpSocket},
+        os::unix::net::{UnixListener, UnixStream},
+        process::Command,
+        thread,
+    };
+
+    use super::*;
+
+    /// Names the folder to a copy of this test that confines itself, which no other test may be.
+    const INSIDE: &str = "PORTCULLIS_TEST_SANDBOX";
+
+    /// Runs the body in a process of its own, with a folder that vanishes with the test.
+    fn in_a_process(test: &str, body: impl FnOnce(&Path)) {
+        if let Some(folder) = env::var_os(INSIDE) {
+            return body(Path::new(&folder));
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let mut again = Command::new(env::current_exe().unwrap());
+        let test = format!("sys::sandbox::tests::{test}");
+        again.args(["--exact", &test, "--nocapture"]).env(INSIDE, folder.path());
+        let output = again.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let wrong = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
+    }
+
+    fn is_refused<T>(result: io::Result<T>) {
+        let error = result.err().expect("it is refused");
+        assert_eq!(error.kind(), io::ErrorKind::PermissionDenied, "{error}");
+    }
+
+    #[test]
+    fn a_confined_process_serves_what_it_has_and_opens_starts_and_writes_nothing_else() {
+        let test = "a_confined_process_serves_what_it_has_and_opens_starts_and_writes_nothing_else";
+        in_a_process(test, |folder| {
+            let (own, others) = (folder.join("own"), folder.join("others"));
+            fs::create_dir(&own).unwrap();
+            fs::write(&others, "precious").unwrap();
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            bound_capabilities().unwrap();
+            drop_capabilities().unwrap();
+            forbid_new_privileges().unwrap();
+            assert_eq!(restrict_files(std::slice::from_ref(&own)).unwrap().lacking, [""; 0]);
+            restrict_calls().unwrap();
+            let confined = || {
+                let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+                listener.accept().unwrap();
+                drop(client);
+                UnixStream::pair().unwrap();
+                fs::write(own.join("note"), "").unwrap();
+                fs::remove_file(own.join("note")).unwrap();
+                assert_eq!(fs::read_to_string(&others).unwrap(), "precious");
+
+                is_refused(TcpListener::bind("127.0.0.1:0"));
+                is_refused(UdpSocket::bind("127.0.0.1:0"));
+                is_refused(UnixListener::bind(own.join("x.sock")));
+                is_refused(Command::new("/bin/true").status());
+                is_refused(fs::write(&others, "gone"));
+                is_refused(fs::remove_file(&others));
+                is_refused(fs::create_dir(folder.join("more")));
+                is_refused(fs::rename(&others, own.join("others")));
+            };
+            confined();
+            // A thread that is started later is no way out.
+            thread::scope(|scope| scope.spawn(confined).join().unwrap());
+            for set in [CapSet::Effective, CapSet::Permitted, CapSet::Inheritable, CapSet::Ambient]
+            {
+                assert!(caps::read(None, set).unwrap().is_empty(), "{set:?}");
+            }
+        });
+    }
+
+    #[test]
+    fn what_is_to_be_writable_and_is_not_there_is_an_error() {
+        let test = "what_is_to_be_writable_and_is_not_there_is_an_error";
+        in_a_process(test, |folder| {
+            let error = restrict_files(&[folder.join("nowhere")]).unwrap_err();
+            assert!(error.to_string().contains("nowhere"), "{error}");
+        });
+    }
+
+    #[test]
+    fn a_path_is_written_in_its_folder_and_behind_its_links() {
+        let folder = tempfile::tempdir().unwrap();
+        let (near, far) = (folder.path().join("near"), folder.path().join("far"));
+        fs::create_dir(&near).unwrap();
+        fs::create_dir(&far).unwrap();
+        fs::write(far.join("log"), "").unwrap();
+        std::os::unix::fs::symlink(far.join("log"), near.join("log")).unwrap();
+        let far = far.canonicalize().unwrap();
+        assert_eq!(folders_of(&near.join("log")), [near.clone(), far]);
+        assert_eq!(folders_of(&near.join("new")), [near]);
+        assert!(folders_of(&folder.path().join("a/b")).is_empty());
+    }
+}

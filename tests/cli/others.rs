@@ -159,7 +159,7 @@ fn run_ends_with_what_stood_in_its_way() {
 
 #[test]
 fn port_zero_takes_a_flag() {
-    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"]));
+    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"])).serving();
     let refused = Ended::with(["run".as_ref(), file.path().as_os_str()]);
     assert_eq!(refused.code, Some(1));
     assert!(refused.err.contains("PC0305"), "{}", refused.err);
@@ -167,7 +167,7 @@ fn port_zero_takes_a_flag() {
 
 #[test]
 fn the_log_can_be_had_in_json_while_standard_output_stays_what_it_is() {
-    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"]));
+    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"])).serving();
     let mut command = portcullis();
     command.args(["run", "--allow-port-zero", "--log", "json"]).arg(file.path());
     let mut child = Kill(command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
@@ -191,7 +191,7 @@ fn the_log_can_be_had_in_json_while_standard_output_stays_what_it_is() {
 
 #[test]
 fn serving_goes_on_when_nobody_reads_what_it_says() {
-    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"]));
+    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"])).serving();
     let (reader, writer) = std::io::pipe().unwrap();
     let mut command = portcullis();
     command.args(["run", "--allow-port-zero"]).arg(file.path());

@@ -97,7 +97,7 @@ fn a_reload_is_judged_by_the_guardrails_as_they_are_then() {
         return;
     }
     let backend = Answering::tcp("b");
-    let file = ServiceFile::new(&service(&backend, ""));
+    let file = ServiceFile::new(&service(&backend, "")).serving();
     let guardrail = file.beside("guardrail.yaml");
     let path = file.beside("second.sock");
     fs::write(&guardrail, limits("loopback")).unwrap();
@@ -169,7 +169,7 @@ fn what_is_granted_again_is_in_force_again() {
         return;
     }
     let backend = Answering::tcp("b");
-    let file = ServiceFile::new(&service(&backend, ""));
+    let file = ServiceFile::new(&service(&backend, "")).serving();
     let guardrail = file.beside("guardrail.yaml");
     fs::write(&guardrail, limits("loopback")).unwrap();
     let mut program = Program::serving_under(&guardrail, file);
@@ -184,7 +184,7 @@ fn what_is_granted_again_is_in_force_again() {
 #[test]
 fn a_start_under_a_guardrail_that_the_service_can_change_is_refused() {
     let backend = Answering::tcp("b");
-    let file = ServiceFile::new(&service(&backend, ""));
+    let file = ServiceFile::new(&service(&backend, "")).serving();
     let guardrail = file.beside("guardrail.yaml");
     fs::write(&guardrail, limits("loopback")).unwrap();
     fs::set_permissions(&guardrail, fs::Permissions::from_mode(0o666)).unwrap();

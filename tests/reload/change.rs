@@ -7,11 +7,11 @@ use std::{
     path::Path,
 };
 
-use crate::support::{LOOPBACK, Program, ServiceFile, one_listener};
+use crate::support::{LOOPBACK, Program, ServiceFile, as_whoever, one_listener};
 
 /// A file that tells which version it is by the name of its one listener.
 fn version(name: &str) -> String {
-    one_listener(&[LOOPBACK, "serve: status"]).replace("web:", &format!("{name}:"))
+    as_whoever(&one_listener(&[LOOPBACK, "serve: status"]).replace("web:", &format!("{name}:")))
 }
 
 /// Waits until the version is in force, by events or by the slow poll: nobody has asked.

@@ -10,7 +10,7 @@ const BETWEEN_EVENTS: Duration = Duration::from_millis(400);
 #[test]
 fn events_of_a_neighbouring_file_do_not_swallow_it() {
     let mut program = Program::serving(&one_listener(&[LOOPBACK, "serve: status"]));
-    fs::write(program.file.path(), "portcullis: 2\n").unwrap();
+    fs::write(program.file.path(), "portcullis: 2\nruntime: { user: root }\n").unwrap();
     let neighbour = program.file.beside("neighbour");
     let mut next = now();
     eventually("a word about the refused file, while its neighbour changes", || {

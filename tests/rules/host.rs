@@ -31,6 +31,7 @@ pub(super) fn facts() -> Facts {
         ipv6: true,
         descriptors: Some(1_048_576),
         cores: 4,
+        serves_as_root: false,
         passed: None,
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn facts_for(code: &str) -> Facts {
         };
         facts.passed = Some(vec![at("10.20.3.4:443", None)]);
     }
+    facts.serves_as_root = code == "PC0901";
     if code == "PC0405" {
         facts.addresses.retain(|have| have.address.is_ipv4());
         facts.ipv6 = false;

@@ -22,6 +22,14 @@ impl ServiceFile {
         Self { folder, path }
     }
 
+    /// Gives the file leave to serve as whoever runs the tests.
+    pub(crate) fn serving(self) -> Self {
+        if let Ok(text) = fs::read_to_string(&self.path) {
+            fs::write(&self.path, as_whoever(&text)).unwrap();
+        }
+        self
+    }
+
     /// The same, and the program is to open it under another path in the folder.
     pub(crate) fn at(mut self, name: &str) -> Self {
         self.path = self.folder.path().join(name);
@@ -46,8 +54,21 @@ impl ServiceFile {
     /// Replaces the file as a whole, as most editors and deployments do.
     pub(crate) fn replace(&self, text: &str) {
         let new = self.beside(".portcullis.yaml.new");
-        fs::write(&new, text).unwrap();
+        fs::write(&new, as_whoever(text)).unwrap();
         fs::rename(&new, &self.path).unwrap();
+    }
+}
+
+/// A file with leave to serve as root, where that is who runs the tests: in most of their network
+/// namespaces they are. What is no file yet stays none.
+pub(crate) fn as_whoever(text: &str) -> String {
+    let names_somebody = text.contains(" user: ");
+    if !nix::unistd::geteuid().is_root() || names_somebody || !text.contains("\nlisteners:") {
+        return text.to_owned();
+    }
+    match text.split_once("\nruntime: {") {
+        Some((before, after)) => format!("{before}\nruntime: {{ user: root,{after}"),
+        None => format!("{}\nruntime: {{ user: root }}\n", text.trim_end_matches('\n')),
     }
 }
 

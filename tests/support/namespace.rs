@@ -14,12 +14,26 @@ const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
 /// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+    in_namespace_by(&["--user", "--map-root-user", "--net"], test, body);
+}
+
+/// The same with users besides root, one of whom a process of root can become. Who is not root
+/// needs a range of users of its own (`/etc/subuid`), and `newuidmap` to take it.
+#[track_caller]
+pub(crate) fn in_namespace_with_users(test: &str, body: impl FnOnce()) {
+    let is_root = nix::unistd::geteuid().is_root();
+    let others: &[_] = if is_root { &[] } else { &["--user", "--map-root-user", "--map-auto"] };
+    in_namespace_by(&[others, &["--net"]].concat(), test, body);
+}
+
+#[track_caller]
+fn in_namespace_by(options: &[&str], test: &str, body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
         run("ip link set lo up");
         return body();
     }
     let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net"])
+        .args(options)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, test)
@@ -30,7 +44,8 @@ pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
     let passed = output.status.success() && said.contains("1 passed");
     assert!(
         passed,
-        "in a namespace of its own (`unshare --user --map-root-user --net`):\n{said}\n{wrong}"
+        "in a namespace of its own (`unshare {}`):\n{said}\n{wrong}",
+        options.join(" ")
     );
     show(&said);
 }

@@ -125,6 +125,7 @@ impl Program {
 
     /// The same with the runtime directory that the command has.
     pub(crate) fn started_in(mut command: Command, file: ServiceFile, options: &[&OsStr]) -> Self {
+        let file = file.serving();
         command.args(["run", "--allow-port-zero"]).arg(file.path()).args(options);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (sender, lines) = mpsc::channel();

@@ -162,7 +162,7 @@ fn new_process(hand_over: impl FnOnce(&mut End, &TcpListener)) -> Program {
     let (mut end, far) = End::pair();
     let mut command = portcullis();
     command.stdin(Stdio::from(far));
-    let service = ServiceFile::new(&file(&["serve: status"], "drain: 1s"));
+    let service = ServiceFile::new(&file(&["serve: status"], "drain: 1s")).serving();
     let options = ["--takeover".as_ref(), "-".as_ref()];
     let program = Program::started_with(command, service, &options);
     hand_over(&mut end, &listener);
@@ -248,7 +248,7 @@ fn a_socket_that_is_none_is_passed_over_and_the_plan_gets_its_own() {
     in_namespace(
         "upgrade::by_hand::a_socket_that_is_none_is_passed_over_and_the_plan_gets_its_own",
         || {
-            let service = ServiceFile::new(&file(&["serve: status"], "drain: 1s"));
+            let service = ServiceFile::new(&file(&["serve: status"], "drain: 1s")).serving();
             let (mut end, far) = End::pair();
             let mut command = portcullis();
             command.stdin(Stdio::from(far));
@@ -273,7 +273,8 @@ fn without_a_channel_there_is_nothing_to_take_over() {
         "expose: loopback",
         "port: 1",
         "serve: status",
-    ]));
+    ]))
+    .serving();
     for (from, why) in [
         ("-", "there is no channel"),
         ("/nowhere/x.sock", "no running process answers at `/nowhere/x.sock`"),

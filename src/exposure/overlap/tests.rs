@@ -40,6 +40,7 @@ fn policy(listeners: impl IntoIterator<Item = (Vec<Side>, Vec<PortRange>)>) -> P
         upstreams: BTreeMap::new(),
         listeners: listeners.into_iter().enumerate().map(listener).collect(),
         runtime: Runtime {
+            account: None,
             workers: None,
             drain: std::time::Duration::ZERO,
             wait_for_absent: false,

@@ -67,6 +67,7 @@ fn policy(wait: bool, listeners: impl IntoIterator<Item = Listener>) -> Policy {
         upstreams: BTreeMap::new(),
         listeners: listeners.into_iter().map(|one| (one.id.clone(), Arc::new(one))).collect(),
         runtime: Runtime {
+            account: None,
             workers: None,
             drain: Duration::from_secs(30),
             wait_for_absent: wait,

@@ -69,6 +69,13 @@ pub enum Cause {
     NoFamily,
     /// It is about the file of a path socket.
     Path(PathTrouble),
+    /// Another process has bound for this one, and found this out.
+    Told {
+        /// What is so, one finding a line.
+        why: Vec<String>,
+        /// What can be done, one way a line.
+        help: Vec<String>,
+    },
     /// The error says all there is.
     Other,
 }

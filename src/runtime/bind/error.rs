@@ -1,6 +1,8 @@
 //! What went wrong in opening a socket.
 
-use std::{fmt, io};
+use std::{borrow::Cow, fmt, io};
+
+use serde::{Deserialize, Serialize};
 
 use super::{cause::Cause, evidence};
 use crate::{
@@ -26,14 +28,17 @@ pub struct BindError {
 }
 
 /// What is done to make a socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Step {
+    /// Asking whether it may be had.
+    Grant,
     /// Taking over what the service manager passes in.
     Inherit,
     /// `socket`.
     Create,
     /// `setsockopt`, and reading back what it set.
-    Option(&'static str),
+    Option(Cow<'static, str>),
     /// Looking at what is at the path already.
     Probe,
     /// `bind`.
@@ -51,6 +56,13 @@ pub enum Step {
 pub(super) struct Failure {
     pub(super) step: Step,
     pub(super) source: io::Error,
+}
+
+impl Step {
+    /// `setsockopt` of this option.
+    pub(super) fn option(name: &'static str) -> Self {
+        Self::Option(Cow::Borrowed(name))
+    }
 }
 
 impl BindError {
@@ -99,6 +111,7 @@ impl Failure {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Grant => "get leave for",
             Self::Inherit => "inherit",
             Self::Create => "create a socket on",
             Self::Option(name) => return write!(f, "set {name} of"),

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    os::unix::process::parent_id,
     process,
 };
 
@@ -32,8 +33,8 @@ pub struct Evidence {
     pub address: Option<SocketAddr>,
     /// The interface that the socket is tied to, by name.
     pub device: Option<String>,
-    /// This process.
-    pub pid: u32,
+    /// This process, and the one that has started it, for which it may bind.
+    pub processes: [u32; 2],
     /// The user it acts as.
     pub uid: u32,
     /// The cgroup it is in.
@@ -61,7 +62,7 @@ pub(super) fn explain(failure: &Failure, bind: &Bind, address: Option<SocketAddr
     let Some(errno) = failure.source.raw_os_error().map(Errno::from_raw) else {
         return Cause::Other;
     };
-    diagnose(&gather(failure.step, errno, bind, address))
+    diagnose(&gather(failure.step.clone(), errno, bind, address))
 }
 
 fn gather(step: Step, errno: Errno, bind: &Bind, address: Option<SocketAddr>) -> Evidence {
@@ -70,7 +71,7 @@ fn gather(step: Step, errno: Errno, bind: &Bind, address: Option<SocketAddr>) ->
         errno,
         address,
         device: bind.key.device.clone(),
-        pid: process::id(),
+        processes: [process::id(), parent_id()],
         uid: system::effective_user(),
         cgroup: system::own_cgroup(),
         descriptors: system::descriptor_limit().unwrap_or(0),

@@ -96,6 +96,16 @@ impl Handed {
         &self.key
     }
 
+    /// Whether it is one of this bind; a bind of port 0 has the one that the kernel chose.
+    #[must_use]
+    pub fn is_of(&self, key: &BindKey) -> bool {
+        let (Some(ours), Some(asked)) = (self.key.socket_addr(), key.socket_addr()) else {
+            return false;
+        };
+        let is_port = ours.port() == asked.port() || asked.port() == 0;
+        ours.ip() == asked.ip() && is_port && self.key.device == key.device
+    }
+
     /// The number of the interface it is tied to, which tells one that was made anew under its
     /// name.
     #[must_use]

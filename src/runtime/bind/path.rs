@@ -11,6 +11,7 @@ use std::{
 };
 
 use nix::errno::Errno;
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{
@@ -28,7 +29,7 @@ const MAX_NAMES: u32 = 64;
 const PERMISSIONS: u32 = 0o7777;
 
 /// Which file it is, whatever its name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileId {
     /// The file system's number.
     pub device: u64,
@@ -66,7 +67,7 @@ pub(super) fn open(bind: &Bind, path: &Path, neighbour: Neighbour) -> Result<Pen
     let before = occupant(bind, path, neighbour)?;
     if bind.sockets.get() > 1 {
         // Linux has no SO_REUSEPORT for them.
-        let step = Step::Option("SO_REUSEPORT");
+        let step = Step::option("SO_REUSEPORT");
         return Err(BindError::at(step, bind)(Errno::EOPNOTSUPP.into()));
     }
     let socket = Socket::new(Domain::UNIX, Type::STREAM.nonblocking(), None)
@@ -76,8 +77,11 @@ pub(super) fn open(bind: &Bind, path: &Path, neighbour: Neighbour) -> Result<Pen
     Ok(Pending { socket, aside, path: path.to_owned(), before })
 }
 
-/// Removes the file if it is still this one.
-pub(super) fn remove(path: &Path, file: FileId) -> io::Result<()> {
+/// Removes the file of a path socket, if it is still this one.
+///
+/// # Errors
+/// When the directory cannot be read or written.
+pub fn remove(path: &Path, file: FileId) -> io::Result<()> {
     match FileId::of(path) {
         // Between the two calls another may come; a listener that starts there now finds its own
         // way.

@@ -46,10 +46,10 @@ pub(super) fn open(
 
 /// Binds `count` more sockets beside a live one.
 pub(super) fn join(live: &Socket, bind: &Bind, count: NonZeroU16) -> Result<Group, BindError> {
-    const OPTION: Step = Step::Option("SO_REUSEPORT");
+    let option = || Step::option("SO_REUSEPORT");
     let address = local(live).map_err(|failure| failure.of(bind))?;
-    let had = live.reuse_port().map_err(BindError::at(OPTION, bind))?;
-    live.set_reuse_port(true).map_err(BindError::at(OPTION, bind))?;
+    let had = live.reuse_port().map_err(BindError::at(option(), bind))?;
+    live.set_reuse_port(true).map_err(BindError::at(option(), bind))?;
     let bound: Result<Vec<_>, _> = (0..count.get())
         .map(|_| {
             let socket = create(bind, address, true).map_err(|failure| failure.of(bind))?;
@@ -79,7 +79,7 @@ impl Group {
             for first in &bound {
                 first
                     .set_reuse_port(true)
-                    .map_err(BindError::at(Step::Option("SO_REUSEPORT"), bind))?;
+                    .map_err(BindError::at(Step::option("SO_REUSEPORT"), bind))?;
             }
             for socket in &joining {
                 bind_to(socket, bind, address)?;
@@ -106,7 +106,7 @@ fn create(bind: &Bind, address: SocketAddr, reuse_port: bool) -> Result<Socket, 
     let kind = Type::STREAM.nonblocking();
     let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))
         .map_err(Failure::at(Step::Create))?;
-    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::Option(name)));
+    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::option(name)));
     // Without it, connections that outlive a listener keep its address from being bound again.
     option("SO_REUSEADDR", socket.set_reuse_address(true))?;
     if reuse_port {
@@ -125,7 +125,7 @@ fn create(bind: &Bind, address: SocketAddr, reuse_port: bool) -> Result<Socket, 
 
 /// Sets what a socket that somebody else has made may lack, and can have while it listens.
 pub(super) fn complete(socket: &Socket, address: SocketAddr) -> Result<(), Failure> {
-    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::Option(name)));
+    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::option(name)));
     option("O_NONBLOCK", socket.set_nonblocking(true))?;
     option("SO_REUSEADDR", socket.set_reuse_address(true))?;
     set_inherited(socket, address)
@@ -133,7 +133,7 @@ pub(super) fn complete(socket: &Socket, address: SocketAddr) -> Result<(), Failu
 
 /// Sets what accepted connections inherit.
 fn set_inherited(socket: &Socket, address: SocketAddr) -> Result<(), Failure> {
-    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::Option(name)));
+    let option = |name, result: io::Result<()>| result.map_err(Failure::at(Step::option(name)));
     option("TCP_NODELAY", socket.set_tcp_nodelay(true))?;
     option(ingress_option(address), socket::remember_ingress(socket.as_fd()))
 }
@@ -211,7 +211,7 @@ fn read_back(name: &'static str, as_wanted: io::Result<bool>) -> Result<(), Fail
         Ok(false) => otherwise(),
         Err(source) => source,
     };
-    Err(Failure { step: Step::Option(name), source })
+    Err(Failure { step: Step::option(name), source })
 }
 
 fn otherwise() -> io::Error {
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_socket_that_is_not_as_it_was_asked_for_is_found_out() {
-        let option = |name| Some(Step::Option(name));
+        let option = |name| Some(Step::option(name));
         assert_eq!(wrong_without(|_| Ok(())), None);
         let table = [
             ("O_NONBLOCK", wrong_without(|socket| socket.set_nonblocking(false))),

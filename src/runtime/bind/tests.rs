@@ -198,7 +198,7 @@ fn siblings_that_cannot_join_leave_the_live_socket_as_it_was() {
     let mut bind = bind_at("127.0.0.1:0");
     bind.key.device = Some("nope0".into());
     let error = open_siblings(&live, &bind, NonZeroU16::MIN).unwrap_err();
-    assert_eq!(error.step, Step::Option("SO_BINDTODEVICE"));
+    assert_eq!(error.step, Step::option("SO_BINDTODEVICE"));
     assert!(!SockRef::from(&live).reuse_port().unwrap());
 }
 

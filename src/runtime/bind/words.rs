@@ -66,6 +66,7 @@ impl Cause {
                 vec!["the whole system has as many files open as it may".into()]
             }
             Self::NoFamily => vec!["the kernel, or a filter, has no sockets of this family".into()],
+            Self::Told { why, .. } => why.clone(),
             Self::Other => Vec::new(),
         }
     }
@@ -74,6 +75,7 @@ impl Cause {
     pub(super) fn help(&self, key: &BindKey) -> Vec<String> {
         let lines: &[&str] = match self {
             Self::InUse(cause) => return cause.help(key),
+            Self::Told { help, .. } => return help.clone(),
             Self::Path(trouble) => &[trouble.help()],
             Self::Privileged { foreign_namespace: true, .. } => {
                 &["start it in the user namespace that owns the network namespace"]
@@ -81,6 +83,9 @@ impl Cause {
             Self::Privileged { port, .. } => {
                 return vec![
                     "under systemd: `AmbientCapabilities=CAP_NET_BIND_SERVICE`".into(),
+                    "or start it as root, with a user to serve: `runtime: { user: portcullis }`"
+                        .into(),
+                    "or have a socket unit pass it in: `expose: { inherited: … }`".into(),
                     format!("or `sysctl -w net.ipv4.ip_unprivileged_port_start={port}`"),
                 ];
             }

@@ -1,26 +1,24 @@
-//! Starting the program anew, and ending it where it comes to nothing.
+//! How this program is started: again, to take over, or beside itself, to bind.
 
 use std::{
     ffi::{OsStr, OsString},
     io,
-    os::fd::OwnedFd,
-    path::PathBuf,
-    process::{Child, Command, ExitStatus, Stdio},
-    time::Duration,
+    os::{fd::OwnedFd, unix::process::CommandExt as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
-use tokio::time::{Instant, sleep};
-
-use crate::sys::scm;
-
-/// Time for a process that has closed its end of the channel to be gone.
-const LAST_BREATH: Duration = Duration::from_secs(1);
-
-/// How often it is asked whether it is.
-const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
+use crate::sys::process::Account;
 
 /// The option by which a started program knows that its standard input is the channel.
 const TAKE_OVER: &str = "--takeover";
+
+/// The options by which the process that binds knows what only the one that starts it can know.
+const PLACE: &str = "--place";
+const OWNER: &str = "--owner";
+
+/// The file that this process runs, whatever is at its path by now.
+const THIS_PROGRAM: &str = "/proc/self/exe";
 
 /// How this program was started, so that it can be started again.
 #[derive(Debug, Clone)]
@@ -28,12 +26,13 @@ pub struct Program {
     /// Its file, by the path that was used: a link that is pointed elsewhere, or a file that is
     /// replaced, is what an upgrade is about.
     path: PathBuf,
-    /// Without what only the first start was about.
+    /// What follows the command, without what only the first start was about.
     arguments: Vec<OsString>,
 }
 
 impl Program {
-    /// How the program of these arguments is started again; the first of them is its name.
+    /// How the program of these arguments is started again; the first of them is its name, and the
+    /// second its command.
     ///
     /// # Errors
     /// When nobody knows where its file is.
@@ -46,59 +45,56 @@ impl Program {
             // It was found in one of the folders of PATH.
             std::env::current_exe()?
         };
-        Ok(Self { path, arguments: without_take_over(arguments) })
+        Ok(Self { path, arguments: lasting(arguments.skip(1)) })
     }
 
-    /// Starts it, with a channel.
-    pub(in crate::supervisor) fn start(&self) -> io::Result<(OwnedFd, Child)> {
-        let (near, far) = scm::pair()?;
-        let (command, rest) = self.arguments.split_first().ok_or(io::ErrorKind::InvalidInput)?;
-        let child = Command::new(&self.path)
-            .arg(command)
-            .args([TAKE_OVER, "-"])
-            .args(rest)
-            .stdin(Stdio::from(far))
-            .spawn()?;
-        Ok((near, child))
+    /// Starts it to take over, with the channel as its standard input.
+    pub(in crate::supervisor) fn start(&self, channel: OwnedFd) -> io::Result<Child> {
+        Command::new(&self.path)
+            .args(["run", TAKE_OVER, "-"])
+            .args(&self.arguments)
+            .stdin(Stdio::from(channel))
+            .spawn()
     }
-}
 
-/// Says how a successor ended that has closed its end of the channel. One that lives on is ended.
-pub(in crate::supervisor) async fn ended(mut child: Child) -> Option<ExitStatus> {
-    let latest = Instant::now() + LAST_BREATH;
-    while Instant::now() < latest {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+    /// The very program that runs, to bind for this process.
+    pub(in crate::supervisor) fn binder(
+        &self,
+        place: Option<&Path>,
+        account: Option<&Account>,
+    ) -> Command {
+        let mut command = Command::new(THIS_PROGRAM);
+        command.arg0(&self.path).arg("binder");
+        if let Some(place) = place {
+            command.arg(PLACE).arg(place);
         }
-        sleep(BETWEEN_LOOKS).await;
+        if let Some(account) = account {
+            command.arg(OWNER).arg(format!("{}:{}", account.user, account.group));
+        }
+        command.args(&self.arguments);
+        command
     }
-    kill(child).await;
-    None
 }
 
-/// Ends a successor that came to nothing.
-pub(in crate::supervisor) async fn kill(mut child: Child) {
-    // It cannot be gone without having been waited for. A thread waits, because the kernel may take
-    // its time.
-    drop(child.kill());
-    drop(tokio::task::spawn_blocking(move || child.wait()).await);
-}
-
-fn without_take_over(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
+/// Leaves out what was about one start only.
+fn lasting(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
-        if argument == TAKE_OVER {
+        let of_one_start = [TAKE_OVER, PLACE, OWNER];
+        if of_one_start.iter().any(|option| argument == *option) {
             arguments.next();
-        } else if !starts_with(&argument, "--takeover=") {
+        } else if !of_one_start.iter().any(|option| has_value(&argument, option)) {
             kept.push(argument);
         }
     }
     kept
 }
 
-fn starts_with(argument: &OsStr, prefix: &str) -> bool {
-    argument.as_encoded_bytes().starts_with(prefix.as_bytes())
+/// Whether it is this option with its value.
+fn has_value(argument: &OsStr, option: &str) -> bool {
+    let rest = argument.as_encoded_bytes().strip_prefix(option.as_bytes());
+    rest.is_some_and(|rest| rest.starts_with(b"="))
 }
 
 #[cfg(test)]
@@ -115,10 +111,11 @@ mod tests {
         };
         let path = PathBuf::from("/usr/bin/portcullis");
         for (line, arguments) in [
-            ("/usr/bin/portcullis run x.yaml", "run x.yaml"),
-            ("/usr/bin/portcullis run --takeover - x.yaml --log json", "run x.yaml --log json"),
-            ("/usr/bin/portcullis run x.yaml --takeover=/run/x.sock", "run x.yaml"),
-            ("/usr/bin/portcullis run x.yaml --takeover /run/x.sock", "run x.yaml"),
+            ("/usr/bin/portcullis run x.yaml", "x.yaml"),
+            ("/usr/bin/portcullis run --takeover - x.yaml --log json", "x.yaml --log json"),
+            ("/usr/bin/portcullis run x.yaml --takeover=/run/x.sock", "x.yaml"),
+            ("/usr/bin/portcullis run x.yaml --takeover /run/x.sock", "x.yaml"),
+            ("/usr/bin/portcullis binder --place /run/x --owner 1:2 x.yaml", "x.yaml"),
         ] {
             assert_eq!(again(line), (path.clone(), arguments.to_owned()), "{line}");
         }

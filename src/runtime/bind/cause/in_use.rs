@@ -120,7 +120,7 @@ fn rank(cause: &InUse) -> u8 {
 /// A socket that listens, or is bound and may listen any moment.
 fn of_socket(evidence: &Evidence, socket: &TcpSocket) -> InUse {
     let (local, owner) = (socket.local, owner(evidence, socket));
-    if owner.processes.iter().any(|process| process.pid == evidence.pid) {
+    if owner.processes.iter().any(|process| evidence.processes.contains(&process.pid)) {
         let other_user = (socket.uid != evidence.uid).then_some(owner.user);
         return InUse::Own { local, other_user };
     }

@@ -22,7 +22,7 @@ fn evidence(errno: Errno, address: &str) -> Evidence {
         errno,
         address: Some(address.parse().unwrap()),
         device: None,
-        pid: OURS,
+        processes: [OURS; 2],
         uid: 1000,
         cgroup: Some("/ours".into()),
         descriptors: 1024,

@@ -81,7 +81,9 @@ fn a_privileged_port_without_the_privilege_is_told_with_every_cure() {
             assert_eq!(why[1], "this process lacks CAP_NET_BIND_SERVICE");
             let help = error.help();
             assert!(help[0].contains("AmbientCapabilities=CAP_NET_BIND_SERVICE"), "{help:?}");
-            assert!(help[1].contains("net.ipv4.ip_unprivileged_port_start=80"), "{help:?}");
+            assert!(help[1].contains("runtime: { user: portcullis }"), "{help:?}");
+            assert!(help[2].contains("inherited"), "{help:?}");
+            assert!(help[3].contains("net.ipv4.ip_unprivileged_port_start=80"), "{help:?}");
         },
     );
 }

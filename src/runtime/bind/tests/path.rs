@@ -17,6 +17,11 @@ fn unix(path: &Path) -> Bind {
     Bind { unix: Some(spec), ..bind_of(BindAddress::Unix(path.to_owned())) }
 }
 
+fn take_away(socket: &BoundSocket) {
+    let (path, file) = socket.named_file().unwrap();
+    remove(path, file).unwrap();
+}
+
 fn files(folder: &Path) -> usize {
     fs::read_dir(folder).unwrap().count()
 }
@@ -31,9 +36,9 @@ fn a_path_socket_appears_with_its_mode_when_it_listens() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
     assert_eq!(files(folder.path()), 1);
     UnixStream::connect(&path).unwrap();
-    sockets[0].remove_file().unwrap();
+    take_away(&sockets[0]);
     assert_eq!(files(folder.path()), 0);
-    sockets[0].remove_file().unwrap();
+    take_away(&sockets[0]);
 }
 
 #[test]
@@ -104,7 +109,7 @@ fn a_reload_replaces_an_own_socket_and_the_old_one_does_not_remove_the_new_file(
     let path = folder.path().join("s.sock");
     let old = one(&unix(&path));
     let new = open(&unix(&path), Neighbour::Own).unwrap().listen().unwrap().pop().unwrap();
-    old.remove_file().unwrap();
+    take_away(&old);
     assert!(fs::metadata(&path).unwrap().file_type().is_socket());
     let _client = UnixStream::connect(&path).unwrap();
     sys::socket::accept(new.as_fd()).unwrap();

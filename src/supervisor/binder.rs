@@ -1,0 +1,294 @@
+//! Two processes: one binds, with the privileges of the start, and one serves, with none.
+//!
+//! ```text
+//!        binder (root, or whoever started it)          serving process (runtime.user, confined)
+//!   OPEN ◀──────────────────────────────────────────── what the file asks for, by its key
+//!    │ reads file and guardrails, judges by itself
+//!    │ binds
+//!   OPENED or why not ────────────────────────────────▶
+//!   LISTEN ◀─────────────────────────────────────────── all of it could be had
+//!   the sockets ──────────────────────────────────────▶ serves
+//! ```
+//!
+//! The process that serves reads whatever clients send. Should one of them take it over, it can
+//! neither bind nor listen nor start a program (`sys::sandbox`), and the binder, which never reads
+//! what a client sent, gives it nothing but what the file and the guardrails grant. A reload after
+//! the privileges are gone binds a port below 1024 in this way, and sockets of one address have one
+//! user, without which the kernel lets none join another.
+//!
+//! The binder is the same program, and ends when the other does. It holds no socket that listens:
+//! one that nobody accepts from would take clients away.
+
+mod authority;
+mod launch;
+pub mod message;
+mod serve;
+
+use std::{
+    collections::BTreeMap,
+    io,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use socket2::Socket;
+use tracing::warn;
+
+pub use self::serve::{Terms, serve};
+
+use self::message::{Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, Request, Subject};
+use super::upgrade::Program;
+use crate::{
+    plan::BindKey,
+    runtime::bind::{BindError, BoundSocket, FileId},
+    sys::{process::Account, scm},
+};
+
+/// Time for an answer. The longest is about a port in use on a host of very many processes, or
+/// about a file of very many listeners.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The way to the process that binds. Clones are the same way.
+#[derive(Debug, Clone)]
+pub(super) struct Binder(Arc<Mutex<Channel>>);
+
+/// One request at a time, each with a number: an answer that came too late, or could not be taken
+/// for want of descriptors, is not taken for that of the next.
+#[derive(Debug)]
+struct Channel {
+    socket: Socket,
+    asked: u64,
+}
+
+/// A socket that is to be opened, and the one of the same address that it is to join.
+pub(super) type Wanted<'a> = (BindKey, Beside, Option<BorrowedFd<'a>>);
+
+/// A socket that is bound and does not listen yet, in the other process. Dropping it closes it.
+#[derive(Debug)]
+pub(super) struct Opened {
+    /// `None` once it listens, or has been closed with others.
+    ticket: Option<u64>,
+    key: BindKey,
+    binder: Binder,
+}
+
+/// Why the process that binds has not done what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BinderError {
+    /// It is not there any more, or does not answer, or this process may not have more descriptors.
+    #[error("the process that binds cannot be asked, and this one may not bind: {0}")]
+    Unheard(#[from] io::Error),
+    /// It will not.
+    #[error("the process that binds refuses: {}", .0.join("; "))]
+    Refused(Vec<String>),
+    /// Sockets that were bound cannot listen.
+    #[error("{}", .0.first().map_or_else(String::new, ToString::to_string))]
+    Unbound(Vec<BindError>),
+    /// It says what has no place there.
+    #[error("the process that binds says something else than was to come")]
+    Unexpected,
+}
+
+impl Binder {
+    /// Starts the process, which keeps the privileges of this one.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn start(
+        program: &Program,
+        place: Option<&Path>,
+        account: Option<&Account>,
+    ) -> io::Result<Self> {
+        let (near, far) = scm::pair()?;
+        // It writes nothing to standard output, but leaves it to a process that it launches. Nobody
+        // waits for it: it ends after this process, and is somebody else's to wait for then.
+        drop(program.binder(place, account).stdin(Stdio::from(far)).spawn()?);
+        let near = Socket::from(near);
+        near.set_nonblocking(false)?;
+        near.set_read_timeout(Some(PATIENCE))?;
+        near.set_write_timeout(Some(PATIENCE))?;
+        Ok(Self(Arc::new(Mutex::new(Channel { socket: near, asked: 0 }))))
+    }
+
+    /// Has it judge what is asked for next.
+    ///
+    /// # Errors
+    /// When nothing of it may be had.
+    pub(super) fn judge(&self, what: Subject) -> Result<(), BinderError> {
+        self.do_it(&Request::Judge { what })
+    }
+
+    /// What was judged last runs from here on.
+    pub(super) fn commit(&self) {
+        if let Err(error) = self.do_it(&Request::Commit) {
+            warn!(%error, "the next reload may be held against an older file");
+        }
+    }
+
+    /// Opens sockets. Where one joins another, that one's descriptor comes with it.
+    pub(super) fn open(
+        &self,
+        wanted: &[Wanted<'_>],
+    ) -> Result<Vec<Result<Opened, BindError>>, BinderError> {
+        let mut opened = Vec::new();
+        for batch in wanted.chunks(MAX_BATCH) {
+            let one = |(key, beside, _): &Wanted<'_>| message::Wanted {
+                key: key.clone(),
+                beside: *beside,
+            };
+            let sockets = batch.iter().map(one).collect();
+            let live: Vec<_> = batch.iter().filter_map(|(_, _, live)| *live).collect();
+            let answer = self.ask(&Request::Open { sockets }, &live)?.0;
+            let Answer::Opened { sockets } = answer else { return Err(unexpected(answer)) };
+            if sockets.len() != batch.len() {
+                return Err(BinderError::Unexpected);
+            }
+            opened.extend(sockets.into_iter().zip(batch).map(|(result, (key, ..))| {
+                let (key, binder) = (key.clone(), self.clone());
+                let opened = |ticket| Opened { ticket: Some(ticket), key, binder };
+                result.map(opened).map_err(|trouble| BindError::from(*trouble))
+            }));
+        }
+        Ok(opened)
+    }
+
+    /// Has sockets listen, in this order: all or none.
+    ///
+    /// # Errors
+    /// With every socket that cannot; all are closed then.
+    pub(super) fn listen(&self, opened: Vec<Opened>) -> Result<Vec<BoundSocket>, BinderError> {
+        let (mut tickets, mut keys) = (Vec::new(), BTreeMap::new());
+        for mut one in opened {
+            let Some(ticket) = one.ticket.take() else { continue };
+            tickets.push(ticket);
+            keys.insert(ticket, one.key.clone());
+        }
+        let mut channel = self.channel();
+        channel.send(&Request::Listen { tickets }, &[])?;
+        let mut listening = Vec::new();
+        loop {
+            let (answer, fds) = channel.receive()?;
+            match answer {
+                Answer::Listening { sockets, more } if sockets.len() == fds.len() => {
+                    for (socket, fd) in sockets.into_iter().zip(fds) {
+                        let key = keys.get(&socket.ticket).ok_or(BinderError::Unexpected)?.clone();
+                        let Listening { address, file, .. } = socket;
+                        listening.push(BoundSocket::opened_elsewhere(fd, key, address, file));
+                    }
+                    if !more {
+                        return Ok(listening);
+                    }
+                }
+                Answer::Unbound { errors } => {
+                    let errors = errors.into_iter().map(BindError::from).collect();
+                    return Err(BinderError::Unbound(errors));
+                }
+                other => return Err(unexpected(other)),
+            }
+        }
+    }
+
+    /// Removes the file of a path socket, unless another has taken its place.
+    pub(super) fn remove(&self, path: &Path, file: FileId) {
+        if let Err(error) = self.do_it(&Request::Remove { path: path.to_owned(), file }) {
+            warn!(%error, path = %path.display(), "cannot remove the socket's file");
+        }
+    }
+
+    /// Starts the program anew, with this as its standard input, and returns its process id.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn launch(&self, input: BorrowedFd<'_>) -> Result<u32, BinderError> {
+        match self.ask(&Request::Launch, &[input])?.0 {
+            Answer::Launched { pid } => Ok(pid),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// How what was launched has ended, in words and with its exit code; `None` if it had to be
+    /// ended.
+    ///
+    /// # Errors
+    /// When that is not known.
+    pub(super) fn end(
+        &self,
+        within: Duration,
+    ) -> Result<Option<(String, Option<i32>)>, BinderError> {
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        match self.ask(&Request::End { within_ms }, &[])?.0 {
+            Answer::Ended { status } => Ok(status),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn do_it(&self, request: &Request) -> Result<(), BinderError> {
+        match self.ask(request, &[])?.0 {
+            Answer::Done => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    fn ask(
+        &self,
+        request: &Request,
+        fds: &[BorrowedFd<'_>],
+    ) -> Result<(Answer, Vec<OwnedFd>), BinderError> {
+        let mut channel = self.channel();
+        channel.send(request, fds)?;
+        Ok(channel.receive()?)
+    }
+
+    fn channel(&self) -> MutexGuard<'_, Channel> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Opened {
+    /// Which socket it is.
+    pub(super) fn key(&self) -> &BindKey {
+        &self.key
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            // A process that is gone has closed it.
+            drop(self.binder.do_it(&Request::Abandon { tickets: vec![ticket] }));
+        }
+    }
+}
+
+impl Channel {
+    fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        self.asked += 1;
+        let bytes = message::write(&(self.asked, request))?;
+        scm::send(self.socket.as_fd(), &bytes, fds).map(drop)
+    }
+
+    fn receive(&mut self) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        let mut buffer = vec![0; MAX_MESSAGE];
+        loop {
+            let received = scm::receive(self.socket.as_fd(), &mut buffer)?;
+            if received.length == 0 {
+                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended"));
+            }
+            let bytes = buffer.get(..received.length).unwrap_or_default();
+            let (number, answer): (u64, _) = message::read(bytes)?;
+            if number == self.asked {
+                return Ok((answer, received.descriptors));
+            }
+        }
+    }
+}
+
+fn unexpected(answer: Answer) -> BinderError {
+    match answer {
+        Answer::Refused { reasons } => BinderError::Refused(reasons),
+        _ => BinderError::Unexpected,
+    }
+}

@@ -1,0 +1,148 @@
+//! What may be bound: the file and the guardrails, judged here and not by who asks.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    facts::{self, Facts},
+    plan::{Bind, BindKey, Plan, build},
+    policy::Policy,
+    supervisor::{
+        Judgement, Options,
+        admin::{self, protocol::Finding},
+        guardrails, load,
+        place::{self, Place},
+    },
+    sys::process::Account,
+};
+
+use super::message::Subject;
+
+/// The most reasons that are told for a refusal; the service finds the same ones by itself.
+const MAX_REASONS: usize = 16;
+
+/// The most paths that are remembered: hundreds of the largest files. A file at a path beyond it is
+/// left where it is when its listener goes.
+const MAX_PATHS: usize = 65_536;
+
+/// What is known of the file.
+pub(super) struct Authority<'a> {
+    options: &'a Options,
+    place: Option<Place>,
+    /// Whose path sockets are, unless the file says.
+    account: Option<Account>,
+    /// What runs, by the word of who asks; it was judged here all the same.
+    running: Option<Policy>,
+    standing: Option<Standing>,
+    /// The paths of every file that was judged good.
+    paths: BTreeSet<PathBuf>,
+}
+
+/// What was judged last.
+struct Standing {
+    policy: Policy,
+    plan: Plan,
+}
+
+impl<'a> Authority<'a> {
+    pub(super) fn new(
+        options: &'a Options,
+        place: Option<Place>,
+        account: Option<Account>,
+    ) -> Self {
+        Self { options, place, account, running: None, standing: None, paths: BTreeSet::new() }
+    }
+
+    /// Judges what is asked for next.
+    ///
+    /// # Errors
+    /// The reasons why nothing may be had.
+    pub(super) fn judge(&mut self, what: Subject) -> Result<(), Vec<String>> {
+        self.standing = None;
+        let facts = facts::live::read().map_err(|error| vec![error.to_string()])?;
+        let standing = match what {
+            Subject::Running => self.of_running(&facts)?,
+            Subject::File => self.of_file(facts)?,
+        };
+        let admin = self.admin(&standing.policy);
+        let keys = standing.plan.binds.keys().chain(admin.as_ref().map(|admin| &admin.key));
+        let paths = keys.filter_map(BindKey::path).map(Path::to_owned);
+        self.paths.extend(paths.take(MAX_PATHS.saturating_sub(self.paths.len())));
+        self.standing = Some(standing);
+        Ok(())
+    }
+
+    fn of_running(&self, facts: &Facts) -> Result<Standing, Vec<String>> {
+        let policy = self.running.clone().ok_or_else(|| vec!["nothing runs yet".to_owned()])?;
+        let plan = build::build(&policy, facts).map_err(|conflicts| {
+            conflicts.iter().map(|conflict| conflict.cause.to_string()).collect::<Vec<_>>()
+        })?;
+        Ok(Standing { policy, plan })
+    }
+
+    fn of_file(&self, facts: Facts) -> Result<Standing, Vec<String>> {
+        let unread = |error: &dyn std::error::Error| {
+            let why = error.source().map_or_else(String::new, |source| format!(": {source}"));
+            vec![format!("{error}{why}")]
+        };
+        let content = load::once(&self.options.file).map_err(|error| unread(&error))?;
+        let named = &self.options.guardrails;
+        let guardrails = guardrails::load_to_run(named).map_err(|error| unread(&error))?;
+        let running = self.running.as_ref();
+        let judgement = Judgement::of(self.options, &content, facts, guardrails, running);
+        let reasons = || judgement.findings().iter().filter_map(reason).take(MAX_REASONS).collect();
+        match &judgement.accepted {
+            Some(accepted) => {
+                Ok(Standing { policy: accepted.policy.clone(), plan: accepted.plan.clone() })
+            }
+            None => Err(reasons()),
+        }
+    }
+
+    /// What the file says of a socket that is asked for.
+    ///
+    /// # Errors
+    /// When it says nothing of it, with the reason.
+    pub(super) fn grants(&self, key: &BindKey) -> Result<Bind, &'static str> {
+        let Some(standing) = &self.standing else { return Err("nothing was judged") };
+        let mut bind = match standing.plan.binds.get(key) {
+            Some(bind) => bind.clone(),
+            None => self
+                .admin(&standing.policy)
+                .filter(|admin| admin.key == *key)
+                .ok_or("no file that is in force asks for this socket")?,
+        };
+        if let (Some(unix), Some(account)) = (&mut bind.unix, &self.account) {
+            unix.owner.get_or_insert_with(|| account.user.to_string());
+            unix.group.get_or_insert_with(|| account.group.to_string());
+        }
+        Ok(bind)
+    }
+
+    fn admin(&self, policy: &Policy) -> Option<Bind> {
+        let wanted = place::admin_socket(&policy.runtime.admin, self.place.as_ref());
+        wanted.as_ref().map(admin::bind)
+    }
+
+    /// Whether a file that was judged good has this path.
+    pub(super) fn has_had(&self, path: &Path) -> bool {
+        self.paths.contains(path)
+    }
+
+    /// What was judged last runs now.
+    pub(super) fn commit(&mut self) {
+        if let Some(standing) = &self.standing {
+            self.running = Some(standing.policy.clone());
+        }
+    }
+}
+
+/// A finding that refuses the file, in one line.
+fn reason(finding: &Finding) -> Option<String> {
+    let refuses = !matches!(finding.level.as_str(), "info" | "warning");
+    let code = finding.code.as_deref().filter(|_| refuses)?;
+    let place = finding.place.as_deref().unwrap_or_default();
+    Some(format!("{code}: {} ({place})", finding.message))
+}

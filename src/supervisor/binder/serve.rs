@@ -1,0 +1,260 @@
+//! The process that binds: asked over its standard input, one request after the other, until the
+//! other end is closed.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io,
+    num::NonZeroU16,
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use nix::unistd::dup2_stdin;
+use socket2::{Socket, Type};
+use tracing::{info, warn};
+
+use super::{
+    authority::Authority,
+    launch::Launched,
+    message::{self, Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, Request, Trouble, Wanted},
+};
+use crate::{
+    runtime::bind::{self, Bound, BoundSocket, FileId, Handed, Neighbour},
+    supervisor::{Failure, Options, place::Place, set_up},
+    sys::{
+        process::{self, Account},
+        scm,
+    },
+};
+
+/// What only the process that starts this one can know.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Where that one keeps what belongs to the process.
+    pub place: Option<PathBuf>,
+    /// Whom it becomes.
+    pub account: Option<(u32, u32)>,
+}
+
+/// Serves until whoever asks is gone.
+///
+/// # Errors
+/// When standard input is no channel.
+pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
+    let channel = standard_input().map_err(set_up("take the channel"))?;
+    process::ignore_signals_to_all().map_err(set_up("block signals"))?;
+    let place = terms.place.map(Place::at);
+    let account = terms.account.map(|(user, group)| Account { name: None, user, group });
+    let mut clerk = Clerk {
+        authority: Authority::new(options, place, account),
+        bound: BTreeMap::new(),
+        last_ticket: 0,
+        launched: Launched::default(),
+        options,
+    };
+    while let Some(request) = receive(&channel).map_err(set_up("read a request"))? {
+        if let Err(error) = clerk.attend(&channel, request) {
+            // It is gone, or about to be: the next read tells.
+            info!(%error, "an answer was not heard");
+        }
+    }
+    Ok(())
+}
+
+fn standard_input() -> io::Result<Socket> {
+    let channel = Socket::from(io::stdin().as_fd().try_clone_to_owned()?);
+    if channel.r#type()? != Type::SEQPACKET {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is no channel"));
+    }
+    channel.set_nonblocking(false)?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(channel)
+}
+
+/// A request with its descriptors, or why it is none; `None` when nobody can ask any more.
+type Received = (io::Result<(u64, Request)>, Vec<OwnedFd>);
+
+fn receive(channel: &Socket) -> io::Result<Option<Received>> {
+    let mut buffer = vec![0; MAX_MESSAGE];
+    match scm::receive(channel.as_fd(), &mut buffer) {
+        Ok(received) if received.length == 0 => Ok(None),
+        Ok(received) => {
+            let bytes = buffer.get(..received.length).unwrap_or_default();
+            Ok(Some((message::read(bytes), received.descriptors)))
+        }
+        // It ended over an answer that it had not read.
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => receive(channel),
+        Err(error) => Err(error),
+    }
+}
+
+/// Does what it is asked, as far as the file lets it.
+struct Clerk<'a> {
+    authority: Authority<'a>,
+    /// What is open and does not listen yet.
+    bound: BTreeMap<u64, Bound>,
+    last_ticket: u64,
+    launched: Launched,
+    options: &'a Options,
+}
+
+impl Clerk<'_> {
+    fn attend(&mut self, channel: &Socket, (request, fds): Received) -> io::Result<()> {
+        let (number, request) = match request {
+            Ok(request) => request,
+            Err(error) => {
+                let answer = refused(format!("it cannot be read: {error}"));
+                return Client { channel, number: 0 }.tell(&answer, &[]);
+            }
+        };
+        let client = Client { channel, number };
+        match request {
+            Request::Listen { tickets } => self.listen(&client, &tickets),
+            request => client.tell(&self.answer(request, fds), &[]),
+        }
+    }
+
+    fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> Answer {
+        match request {
+            Request::Judge { what } => match self.authority.judge(what) {
+                Ok(()) => Answer::Done,
+                Err(reasons) => Answer::Refused { reasons },
+            },
+            Request::Open { sockets } if sockets.len() > MAX_BATCH => {
+                refused("these are too many at a time")
+            }
+            Request::Open { sockets } => {
+                let mut live = fds.into_iter();
+                let opened = sockets.into_iter().map(|wanted| self.open(wanted, &mut live));
+                Answer::Opened { sockets: opened.collect() }
+            }
+            Request::Abandon { tickets } => {
+                tickets.iter().for_each(|ticket| drop(self.bound.remove(ticket)));
+                Answer::Done
+            }
+            Request::Commit => {
+                self.authority.commit();
+                Answer::Done
+            }
+            Request::Remove { path, file } => self.remove(&path, file),
+            Request::Launch => match fds.into_iter().next() {
+                Some(input) => self.launched.launch(&self.options.program, input),
+                None => refused("it is to get a descriptor"),
+            },
+            Request::End { within_ms } => {
+                self.launched.end(now() + Duration::from_millis(within_ms))
+            }
+            Request::Listen { .. } => refused("it has an answer of its own"),
+        }
+    }
+
+    fn open(
+        &mut self,
+        wanted: Wanted,
+        live: &mut impl Iterator<Item = OwnedFd>,
+    ) -> Result<u64, Box<Trouble>> {
+        let granted = self.authority.grants(&wanted.key);
+        let bind = granted.map_err(|reason| {
+            warn!(socket = %wanted.key, reason, "refused to bind what nobody has granted");
+            Box::new(Trouble::not_granted(wanted.key.clone(), reason))
+        })?;
+        let bound = match wanted.beside {
+            Beside::Nothing => bind::open(&bind, Neighbour::None),
+            Beside::Own => bind::open(&bind, Neighbour::Own),
+            Beside::Joining(more) => {
+                let more = NonZeroU16::new(more).filter(|more| *more < bind.sockets);
+                // Whoever asks might send any socket: it has to be one of this very address.
+                let live = live.next().and_then(|fd| Handed::recognise(fd).ok());
+                let live = live.filter(|live| live.is_of(&bind.key));
+                let (Some(more), Some(live)) = (more, live) else {
+                    let reason = "the group that is to grow is not of this address";
+                    return Err(Box::new(Trouble::not_granted(wanted.key, reason)));
+                };
+                bind::open_siblings(&live, &bind, more)
+            }
+        };
+        let bound = bound.map_err(|error| Box::new(Trouble::from(error)))?;
+        self.last_ticket += 1;
+        self.bound.insert(self.last_ticket, bound);
+        Ok(self.last_ticket)
+    }
+
+    fn listen(&mut self, client: &Client<'_>, tickets: &[u64]) -> io::Result<()> {
+        let mut listening = Vec::new();
+        let mut errors = Vec::new();
+        for ticket in tickets {
+            let Some(bound) = self.bound.remove(ticket) else {
+                return client.tell(&refused("there is no such ticket"), &[]);
+            };
+            match bound.listen() {
+                Ok(sockets) => listening.extend(sockets.into_iter().map(|one| (*ticket, one))),
+                Err(error) => errors.push(Trouble::from(error)),
+            }
+        }
+        if errors.is_empty() {
+            return client.hand_over(&listening);
+        }
+        // A path socket that took its place already gives it back by removing its file.
+        for (path, file) in listening.iter().filter_map(|(_, socket)| socket.named_file()) {
+            if let Err(error) = bind::remove(path, file) {
+                warn!(%error, path = %path.display(), "cannot remove the socket's file");
+            }
+        }
+        errors.truncate(MAX_BATCH);
+        client.tell(&Answer::Unbound { errors }, &[])
+    }
+
+    fn remove(&self, path: &Path, file: FileId) -> Answer {
+        if !self.authority.has_had(path) {
+            return refused("no file that was in force has this path");
+        }
+        match bind::remove(path, file) {
+            Ok(()) => Answer::Done,
+            Err(error) => refused(error.to_string()),
+        }
+    }
+}
+
+/// Whoever has asked, and with which number.
+struct Client<'a> {
+    channel: &'a Socket,
+    number: u64,
+}
+
+impl Client<'_> {
+    /// Passes sockets on, with which this process has done all that it has to.
+    fn hand_over(&self, listening: &[(u64, BoundSocket)]) -> io::Result<()> {
+        let mut batches = listening.chunks(MAX_BATCH).peekable();
+        if batches.peek().is_none() {
+            return self.tell(&Answer::Listening { sockets: Vec::new(), more: false }, &[]);
+        }
+        while let Some(batch) = batches.next() {
+            let sockets = batch.iter().map(|(ticket, socket)| Listening {
+                ticket: *ticket,
+                address: socket.address().clone(),
+                file: socket.file(),
+            });
+            let (sockets, more) = (sockets.collect(), batches.peek().is_some());
+            let fds: Vec<_> = batch.iter().map(|(_, socket)| socket.as_fd()).collect();
+            self.tell(&Answer::Listening { sockets, more }, &fds)?;
+        }
+        Ok(())
+    }
+
+    fn tell(&self, answer: &Answer, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let bytes = message::write(&(self.number, answer))?;
+        scm::send(self.channel.as_fd(), &bytes, fds).map(drop)
+    }
+}
+
+fn refused(reason: impl Into<String>) -> Answer {
+    Answer::Refused { reasons: vec![reason.into()] }
+}
+
+#[expect(clippy::disallowed_methods, reason = "here time comes in")]
+fn now() -> Instant {
+    Instant::now()
+}
