@@ -7,6 +7,7 @@
 pub mod admin;
 mod apply;
 mod burst;
+pub mod changes;
 mod follow;
 pub mod guardrails;
 mod host;
