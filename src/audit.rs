@@ -17,6 +17,7 @@
 pub mod changes;
 pub mod end;
 pub mod first_file;
+pub mod gauges;
 pub mod json;
 pub mod lapse;
 pub mod live;
