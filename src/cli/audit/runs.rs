@@ -9,7 +9,7 @@ use std::{
 use crate::sys::process::{Instance, instances};
 
 /// The processes that run a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Runs {
     /// Those whose descriptors can be listed.
     pub(super) seen: BTreeSet<u32>,
