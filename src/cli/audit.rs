@@ -3,15 +3,18 @@
 mod live;
 mod look;
 mod runs;
+mod watch;
 
 use std::{
     collections::BTreeSet,
     io::{self, Write},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
-use super::{Error, Exit, args, host};
+use self::look::Looked;
+use super::{Error, Exit, args, host, whole_file};
 use crate::audit::{
-    Report, first_file, json,
+    Report, first_file, gauges, json,
     report::{Leniency, Outcome},
     text,
 };
@@ -20,9 +23,33 @@ pub(super) fn audit(args: &args::Audit, out: &mut dyn Write) -> Result<Exit, Err
     if args.emit_declaration {
         return emit(args, out);
     }
-    let Some(report) = look::first(args)? else { return Ok(Exit::CannotJudge) };
-    write_report(args, &report, out)?;
-    Ok(exit(args, &report))
+    if args.watch {
+        return watch::watch(args, out);
+    }
+    let Some(Looked { report, .. }) = look::first(args)? else { return Ok(Exit::CannotJudge) };
+    tell(args, &report, out)
+}
+
+/// Writes a whole report, and returns how the look that it is of has ended.
+fn tell(args: &args::Audit, report: &Report, out: &mut dyn Write) -> Result<Exit, Error> {
+    let (leniency, exit) = (leniency(args), exit(args, report));
+    match args.format {
+        args::AuditFormat::Text => write!(out, "{}", text::render(report, leniency))?,
+        args::AuditFormat::Json => {
+            let form = json::form(report, leniency, exit as u8);
+            // More objects follow in a watch, each on its line.
+            let written = if args.watch {
+                serde_json::to_writer(&mut *out, &form)
+            } else {
+                serde_json::to_writer_pretty(&mut *out, &form)
+            };
+            written.map_err(io::Error::from)?;
+            writeln!(out)?;
+        }
+    }
+    out.flush()?;
+    write_gauges(args, report, exit)?;
+    Ok(exit)
 }
 
 /// Writes a first file for this host, and what could not be seen where nobody takes it for a part
@@ -42,16 +69,18 @@ fn emit(args: &args::Audit, out: &mut dyn Write) -> Result<Exit, Error> {
     Ok(if live.unseen.is_empty() || args.best_effort { Exit::Ok } else { Exit::CannotJudge })
 }
 
-fn write_report(args: &args::Audit, report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let leniency = leniency(args);
-    match args.format {
-        args::AuditFormat::Text => write!(out, "{}", text::render(report, leniency)),
-        args::AuditFormat::Json => {
-            let form = json::form(report, leniency, exit(args, report) as u8);
-            serde_json::to_writer_pretty(&mut *out, &form)?;
-            writeln!(out)
-        }
-    }
+/// Writes the gauges where they are wanted, all at once: they may be collected at any time.
+fn write_gauges(args: &args::Audit, report: &Report, exit: Exit) -> Result<(), Error> {
+    let Some(path) = &args.textfile else { return Ok(()) };
+    let since_1970 = now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let text = gauges::render(report, exit as u8, since_1970);
+    whole_file::write(path, text.as_bytes())
+        .map_err(|source| Error::Unwritable { path: path.display().to_string(), source })
+}
+
+#[expect(clippy::disallowed_methods, reason = "here time comes in")]
+fn now() -> SystemTime {
+    SystemTime::now()
 }
 
 fn leniency(args: &args::Audit) -> Leniency {

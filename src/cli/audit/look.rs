@@ -29,8 +29,15 @@ pub(super) struct Refusal {
     pub(super) findings: String,
 }
 
+/// What is compared, and what came of it.
+#[derive(Debug)]
+pub(super) struct Looked {
+    pub(super) declarations: Vec<Declaration>,
+    pub(super) report: Report,
+}
+
 /// The first look; none if files come to nothing, which is said.
-pub(super) fn first(args: &args::Audit) -> Result<Option<Report>, Error> {
+pub(super) fn first(args: &args::Audit) -> Result<Option<Looked>, Error> {
     let facts = host()?;
     let mut declarations = Vec::new();
     for result in declare(args, &facts)? {
@@ -44,7 +51,30 @@ pub(super) fn first(args: &args::Audit) -> Result<Option<Report>, Error> {
     if declarations.len() < args.files.len() {
         return Ok(None);
     }
-    Ok(Some(hold(args, &facts, &mut declarations)?))
+    let report = hold(args, &facts, &mut declarations)?;
+    Ok(Some(Looked { declarations, report }))
+}
+
+/// One more look. A file that comes to nothing any more is what it was, which the report says; the
+/// refusals are returned as well.
+pub(super) fn again(args: &args::Audit, looked: &mut Looked) -> Result<Vec<Refusal>, Error> {
+    let facts = host()?;
+    let mut refusals = Vec::new();
+    match declare(args, &facts) {
+        Ok(results) => {
+            for (kept, result) in looked.declarations.iter_mut().zip(results) {
+                match result {
+                    Ok(declaration) => *kept = declaration,
+                    Err(refusal) => refusals.push(refusal),
+                }
+            }
+        }
+        Err(error) => refusals.push(Refusal::of(&error)),
+    }
+    looked.report = hold(args, &facts, &mut looked.declarations)?;
+    let unseen = refusals.iter().map(|it| format!("{}; what was read before is kept", it.why));
+    looked.report.unseen.extend(unseen.map(Into::into));
+    Ok(refusals)
 }
 
 /// What each file comes to on this host, in their order.
