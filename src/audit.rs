@@ -14,8 +14,10 @@
 //! has one, or if nobody in sight has and every process of ours was looked into. Otherwise it is
 //! *unknown*, and what is said of it supposes that it is ours.
 
+pub mod changes;
 pub mod end;
 pub mod first_file;
+pub mod gauges;
 pub mod json;
 pub mod lapse;
 pub mod live;
@@ -35,7 +37,7 @@ use crate::{
 };
 
 pub use live::Live;
-pub use report::{Report, Row, Status, Verdict};
+pub use report::{Report, Row, Status, Unseen, Verdict};
 
 /// What is held against one another.
 #[derive(Debug, Clone, Copy)]
@@ -103,15 +105,16 @@ pub fn audit(given: &Given<'_>) -> Report {
     let mut report = Report {
         namespace: given.live.namespace,
         settings: given.live.settings.clone(),
-        unseen: given.live.unseen.clone(),
+        unseen: given.live.unseen.iter().cloned().map(Unseen::from).collect(),
         ..Report::default()
     };
     for declaration in given.declarations {
         for pid in &declaration.hidden {
-            report.unseen.push(format!(
-                "process {pid} seems to run {}, and this user may not look into it",
+            let what = format!(
+                "a process seems to run {}, and this user may not look into it",
                 declaration.file
-            ));
+            );
+            report.unseen.push(Unseen { what, pid: Some(*pid) });
         }
         for parked in &declaration.plan.parked {
             report.notes.push(format!("waiting: {}: {}", parked.listener, parked.reason));

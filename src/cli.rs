@@ -108,6 +108,9 @@ enum Error {
     /// The processes of this host cannot be listed.
     #[error("cannot read this host's processes")]
     Processes(#[source] io::Error),
+    /// Nothing would end a watch, or wake it.
+    #[error("cannot wait for signals and for changes of this host")]
+    Watch(#[source] io::Error),
     /// A guardrail could not be read.
     #[error(transparent)]
     Ungoverned(#[from] Unread),
@@ -142,7 +145,7 @@ impl Error {
             | Self::Processes(_)
             | Self::Ungoverned(_) => Exit::CannotJudge,
             Self::NoRule(_) | Self::Usage(_) => Exit::Usage,
-            Self::Unwritable { .. } => Exit::Failed,
+            Self::Unwritable { .. } | Self::Watch(_) => Exit::Failed,
             Self::Start(Failure::Refused) => Exit::Findings,
             Self::Start(Failure::Unreadable { .. } | Failure::Ungoverned(_)) => Exit::CannotJudge,
             Self::Start(

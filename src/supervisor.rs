@@ -8,6 +8,7 @@ pub mod admin;
 mod apply;
 pub mod binder;
 mod burst;
+pub mod changes;
 mod confine;
 mod follow;
 pub mod guardrails;

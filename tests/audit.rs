@@ -2,6 +2,7 @@
 
 mod random;
 mod sight;
+mod watch;
 
 use std::{
     fs,

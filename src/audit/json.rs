@@ -1,10 +1,11 @@
-//! A report for programs: one object, versioned, complete.
+//! A report for programs: one object, versioned, complete; and an object for each change.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::{
+    changes::{Change, Event, What},
     live::{Held, Process},
     report::{Leniency, Outcome, Report, Row, Status, Verdict},
 };
@@ -12,6 +13,9 @@ use crate::review::escape::plain;
 
 /// The name of the form, which changes when a reader would have to.
 pub const SCHEMA: &str = "portcullis.audit/1";
+
+/// The same of a change.
+pub const CHANGE_SCHEMA: &str = "portcullis.audit-change/1";
 
 /// A report, to be serialized. Words of processes and files are harmless even to a reader that
 /// prints them.
@@ -61,6 +65,45 @@ struct VerdictForm {
     says: Vec<String>,
 }
 
+/// A change, to be serialized. What has changed is the one of the three that is there.
+#[derive(Debug, Serialize)]
+pub struct ChangeForm {
+    schema: &'static str,
+    time: String,
+    exit: u8,
+    change: &'static str,
+    was: Vec<&'static str>,
+    row: Option<RowForm>,
+    unseen: Option<String>,
+    note: Option<String>,
+}
+
+/// The form of a change that was seen at this time, by a look that ended with this exit code.
+#[must_use]
+pub fn change_form(change: &Change<'_>, at: &str, exit: u8) -> ChangeForm {
+    let (event, was) = match &change.event {
+        Event::Came => ("came", Vec::new()),
+        Event::Changed { was } => ("changed", was.iter().map(|status| status.word()).collect()),
+        Event::Gone => ("gone", Vec::new()),
+    };
+    let mut form = ChangeForm {
+        schema: CHANGE_SCHEMA,
+        time: at.to_owned(),
+        exit,
+        change: event,
+        was,
+        row: None,
+        unseen: None,
+        note: None,
+    };
+    match change.what {
+        What::Row(it) => form.row = Some(row(it)),
+        What::Unseen(it) => form.unseen = Some(plain(&it.to_string())),
+        What::Note(it) => form.note = Some(plain(it)),
+    }
+    form
+}
+
 /// The form of a report that ends with this exit code.
 #[must_use]
 pub fn form(report: &Report, leniency: Leniency, exit: u8) -> Form {
@@ -77,7 +120,7 @@ pub fn form(report: &Report, leniency: Leniency, exit: u8) -> Form {
         rows: report.rows.iter().map(row).collect(),
         notes: all(&report.notes),
         ignored: report.ignored,
-        unseen: all(&report.unseen),
+        unseen: report.unseen.iter().map(|unseen| plain(&unseen.to_string())).collect(),
         summary: report
             .counts()
             .into_iter()

@@ -114,6 +114,7 @@ impl<'a> Judge<'a> {
             file: Some(declaration.file.clone()),
             listener: Some(listener.to_string()),
             kind: Kind::Ip(port.0),
+            port: Some(port.1),
             declared: wanted.iter().map(|wanted| wanted.end.to_string()).collect(),
             // What others have beside ours is in the verdicts, if it matters.
             live: match met.ours.as_slice() {
@@ -208,6 +209,7 @@ impl<'a> Judge<'a> {
                 file,
                 listener: None,
                 kind: Kind::Ip(end.transport),
+                port: Some(end.port),
                 declared: Vec::new(),
                 live: vec![Seen { socket: end.to_string(), count, held: held.clone() }],
                 verdicts: vec![Verdict::of(Status::Undeclared, hint)],

@@ -17,8 +17,17 @@ pub struct Report {
     pub notes: Vec<String>,
     /// Undeclared UDP sockets on ports of outgoing connections that were left out.
     pub ignored: usize,
-    /// What could not be looked at, in words.
-    pub unseen: Vec<String>,
+    /// What could not be looked at.
+    pub unseen: Vec<Unseen>,
+}
+
+/// Something that could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// It, in words.
+    pub what: String,
+    /// The process that it is about, which has another number each time it starts.
+    pub pid: Option<u32>,
 }
 
 /// What is declared for one port or path, and what is there.
@@ -30,6 +39,8 @@ pub struct Row {
     pub listener: Option<String>,
     /// The kind of socket.
     pub kind: Kind,
+    /// The port, of a socket of IP.
+    pub port: Option<u16>,
     /// Where sockets are declared to be.
     pub declared: Vec<String>,
     /// Where they are.
@@ -39,7 +50,7 @@ pub struct Row {
 }
 
 /// A kind of socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// One of IP.
     Ip(Transport),
@@ -213,6 +224,19 @@ impl Report {
 impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.word())
+    }
+}
+
+impl From<String> for Unseen {
+    fn from(what: String) -> Self {
+        Self { what, pid: None }
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)?;
+        self.pid.map_or(Ok(()), |pid| write!(f, " (pid {pid})"))
     }
 }
 

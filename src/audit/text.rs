@@ -1,8 +1,12 @@
-//! A report for people: a line for each socket, and under it what is the matter.
+//! A report for people: a line for each socket, and under it what is the matter; and a line for
+//! each change.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
-use super::report::{Leniency, Outcome, Report, Row, Status};
+use super::{
+    changes::{Change, Event, What, statuses},
+    report::{Leniency, Outcome, Report, Row, Status},
+};
 use crate::review::escape::plain;
 
 /// What separates columns.
@@ -36,10 +40,50 @@ pub fn render(report: &Report, leniency: Leniency) -> String {
     }
     report.notes.iter().for_each(|note| put(&mut text, format_args!("{}\n", plain(note))));
     for unseen in &report.unseen {
-        put(&mut text, format_args!("unseen: {}\n", plain(unseen)));
+        put(&mut text, format_args!("unseen: {}\n", plain(&unseen.to_string())));
     }
     put(&mut text, format_args!("{}\n", summary(report, leniency)));
     text
+}
+
+/// A change that was seen at this time, in one line.
+#[must_use]
+pub fn change(change: &Change<'_>, at: &str) -> String {
+    let (event, was) = match &change.event {
+        Event::Came => ("came", String::new()),
+        Event::Changed { was } => ("changed", format!(" (was {})", words(was))),
+        Event::Gone => ("gone", String::new()),
+    };
+    let what = match change.what {
+        What::Row(row) => {
+            let why = if change.event == Event::Gone { String::new() } else { reasons(row) };
+            format!("{}{was}{GAP}{}{why}", words(&statuses(row)), place(row))
+        }
+        What::Unseen(unseen) => format!("unseen: {}", plain(&unseen.to_string())),
+        What::Note(note) => plain(note),
+    };
+    format!("{at}{GAP}{event:<7}{GAP}{what}\n")
+}
+
+fn words(statuses: &BTreeSet<Status>) -> String {
+    statuses.iter().map(|status| status.word()).collect::<Vec<_>>().join(", ")
+}
+
+/// What a row is about: where its sockets are, else where they are declared to be.
+fn place(row: &Row) -> String {
+    let [_, name, kind, ..] = &lines(row, true)[0];
+    let mut sockets: Vec<_> = row.live.iter().map(|seen| seen.socket.as_str()).collect();
+    if sockets.is_empty() {
+        sockets = row.declared.iter().map(String::as_str).collect();
+    }
+    let held: BTreeSet<_> = row.live.iter().map(|seen| seen.held.to_string()).collect();
+    let held: String = held.iter().map(|held| format!("{GAP}{}", plain(held))).collect();
+    format!("{name}{GAP}{kind}{GAP}{}{held}", plain(&sockets.join(", ")))
+}
+
+fn reasons(row: &Row) -> String {
+    let says: Vec<_> = row.verdicts.iter().flat_map(|verdict| &verdict.says).collect();
+    says.iter().map(|says| format!("; {}", plain(says))).collect()
 }
 
 const HEADING: [&str; 5] = ["STATUS", "LISTENER", "PROTOCOL", "SOCKET", "HELD BY"];

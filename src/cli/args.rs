@@ -1,14 +1,18 @@
 //! The arguments.
 
+mod audit;
 mod binder;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub(super) use binder::Binder;
-
 use crate::{address::Date, config::Duration, policy::claim, supervisor::upgrade::TakeOver};
+
+pub(super) use self::{
+    audit::{Audit, AuditFormat, UdpEphemeral},
+    binder::Binder,
+};
 
 /// A declarative front listener: one file says where this host may be reached.
 #[derive(Debug, Parser)]
@@ -273,54 +277,6 @@ pub(super) struct Plan {
     pub(super) against: Option<PathBuf>,
     #[command(flatten)]
     pub(super) governed: Governed,
-}
-
-#[derive(Debug, ClapArgs)]
-pub(super) struct Audit {
-    /// The service files that run here
-    #[arg(required_unless_present = "emit_declaration", conflicts_with = "emit_declaration")]
-    pub(super) files: Vec<PathBuf>,
-    /// Judge the listening TCP sockets and unconnected UDP sockets of every process
-    #[arg(long)]
-    pub(super) host: bool,
-    #[command(flatten)]
-    pub(super) governed: Governed,
-    /// How it is written
-    #[arg(long, value_enum, default_value_t = AuditFormat::Text)]
-    pub(super) format: AuditFormat,
-    /// Take less than is declared for no drift
-    #[arg(long)]
-    pub(super) allow_narrower: bool,
-    /// End with 0 where no drift was seen, though not everything was
-    #[arg(long)]
-    pub(super) best_effort: bool,
-    /// What becomes of undeclared UDP sockets on ports of outgoing connections
-    #[arg(long, value_enum, default_value_t = UdpEphemeral::Report, value_name = "WHAT")]
-    pub(super) udp_ephemeral: UdpEphemeral,
-    /// Write a first service file for what listens on this host, and judge nothing
-    ///
-    /// The file parses, and `check` refuses what is public or on every address until somebody
-    /// signs. Where a service would be forwarded to cannot be seen from its socket, so each is
-    /// forwarded to a path socket that does not exist: no connection ends up at a wrong service, or
-    /// at the listener itself.
-    #[arg(long, conflicts_with_all = ["host", "format", "allow_narrower", "udp_ephemeral"])]
-    pub(super) emit_declaration: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum AuditFormat {
-    /// For people
-    Text,
-    /// One JSON object
-    Json,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub(super) enum UdpEphemeral {
-    /// They are counted: most are clients that wait for an answer
-    Ignore,
-    /// They are undeclared
-    Report,
 }
 
 /// What a file is held against besides itself.

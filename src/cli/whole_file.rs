@@ -24,6 +24,9 @@ pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     beside.push(name);
     beside.push(format!(".{}", std::process::id()));
     let beside = path.with_file_name(beside);
+    // One that is there was left by a process of this number that was killed in the middle. Where
+    // it cannot be removed, it cannot be made either, which is the error to tell.
+    drop(fs::remove_file(&beside));
     OpenOptions::new().write(true).create_new(true).open(&beside).and_then(|mut it| {
         let replaced = it.write_all(bytes).and_then(|()| {
             if let Some(before) = before {
@@ -58,6 +61,15 @@ mod tests {
         assert!(link.is_symlink());
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o640);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn what_a_killed_process_of_this_number_has_left_is_in_nobodys_way() {
+        let folder = tempfile::tempdir().unwrap();
+        let left = folder.path().join(format!(".file.{}", std::process::id()));
+        fs::write(&left, b"ha").unwrap();
+        write(&folder.path().join("file"), b"one").unwrap();
+        assert!(!left.exists());
     }
 
     #[test]

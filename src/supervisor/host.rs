@@ -1,22 +1,14 @@
-//! The host changes. The kernel tells that addresses or interfaces do; what they are is then asked
-//! as a whole, for it may tell less than it should.
+//! The host changes, and what runs follows it.
 
 use std::{io, time::Duration};
 
-use tokio::{
-    io::unix::AsyncFd,
-    time::{Instant, sleep_until},
-};
+use tokio::time::{Instant, sleep_until};
 use tracing::warn;
 
-use super::{Event, Supervisor, apply::Refusal, binder::message::Subject, burst::Burst};
+use super::{Event, Supervisor, apply::Refusal, binder::message::Subject, changes::HostChanges};
 use crate::{
     facts::{self, Facts},
     plan::{Conflict, Unbound, build},
-    sys::{
-        netlink,
-        poll::{self, Polled},
-    },
 };
 
 /// A look at least this often, for what nobody tells: settings of the kernel, and messages that got
@@ -27,37 +19,23 @@ const POLL: Duration = Duration::from_secs(60);
 /// tried again: a port may be free by now.
 const SOON: Duration = Duration::from_secs(1);
 
-/// An interface that comes up has several changes in a row.
-const QUIET: Duration = Duration::from_millis(50);
-
-/// A host that never stops changing is looked at nevertheless, this often at the most.
-const BUSY: Duration = Duration::from_secs(1);
-
 /// Watches addresses and interfaces of this network namespace.
 pub(super) struct HostWatch {
     /// `None` when the kernel does not tell.
-    changes: Option<Changes>,
-    /// Changes that no look has answered yet.
-    changing: Option<Burst>,
+    changes: Option<HostChanges>,
     /// When the next look is due without a change.
     poll: Instant,
-}
-
-/// Where the kernel tells of changes.
-struct Changes {
-    watch: netlink::Watch,
-    polled: AsyncFd<Polled>,
 }
 
 impl HostWatch {
     /// Starts watching. Without the kernel's help, which is said once, only the poll remains.
     pub(super) fn new() -> Self {
-        let changes = Changes::new()
+        let changes = HostChanges::new()
             .inspect_err(|error| {
                 warn!(%error, "no word of changed addresses; they are looked at every second");
             })
             .ok();
-        let mut host = Self { changes, changing: None, poll: Instant::now() };
+        let mut host = Self { changes, poll: Instant::now() };
         host.looked(false);
         host
     }
@@ -65,27 +43,24 @@ impl HostWatch {
     /// Resolves when it is time to look. It may be dropped and called again at any time; what it
     /// has learnt is kept.
     pub(super) async fn time_to_look(&mut self) {
-        loop {
-            let due = self.changing.map_or(self.poll, |burst| burst.due(QUIET, BUSY));
-            tokio::select! {
-                result = changed(self.changes.as_ref()) => match result {
-                    Ok(true) => self.changing = Some(Burst::with_event(self.changing)),
-                    Ok(false) => {}
-                    Err(error) => {
-                        warn!(%error, "no more word of changed addresses; they are looked at every second");
-                        self.changes = None;
-                        return;
-                    }
-                },
-                () = sleep_until(due) => return,
+        let told = async {
+            match &mut self.changes {
+                Some(changes) => changes.time_to_look().await,
+                None => std::future::pending().await,
             }
+        };
+        tokio::select! {
+            told = told => if let Err(error) = told {
+                warn!(%error, "no more word of changed addresses; they are looked at every second");
+                self.changes = None;
+            },
+            () = sleep_until(self.poll) => {}
         }
     }
 
     /// Somebody has looked. `again` says that there is something to be tried again soon.
     pub(super) fn looked(&mut self, again: bool) {
         let after = if again || self.changes.is_none() { SOON } else { POLL };
-        self.changing = None;
         self.poll = Instant::now() + after;
     }
 }
@@ -157,21 +132,4 @@ impl Supervisor<'_> {
             self.show(false);
         }
     }
-}
-
-impl Changes {
-    fn new() -> io::Result<Self> {
-        let watch = netlink::Watch::new()?;
-        let polled = poll::readable(watch.shared())?;
-        Ok(Self { watch, polled })
-    }
-}
-
-/// Resolves when something may have changed.
-async fn changed(changes: Option<&Changes>) -> io::Result<bool> {
-    let Some(Changes { watch, polled }) = changes else { return std::future::pending().await };
-    let mut ready = polled.readable().await?;
-    let has_changed = watch.drain()?;
-    ready.clear_ready();
-    Ok(has_changed)
 }

@@ -9,7 +9,7 @@ use std::{
 use crate::sys::process::{Instance, instances};
 
 /// The processes that run a file.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Runs {
     /// Those whose descriptors can be listed.
     pub(super) seen: BTreeSet<u32>,
@@ -20,18 +20,20 @@ pub(super) struct Runs {
 /// The processes that run each of the files, in their order.
 ///
 /// # Errors
-/// When there is no `/proc`.
+/// When there is no `/proc`, or no working directory to take a path from.
 pub(super) fn of(files: &[PathBuf]) -> io::Result<Vec<Runs>> {
     let instances = instances()?;
     let runs = files.iter().map(|file| {
+        // A file that has been removed while it runs has no other name than this.
+        let file = std::path::absolute(file)?;
         let mut runs = Runs::default();
-        for instance in instances.iter().filter(|instance| is_of(instance, file)) {
+        for instance in instances.iter().filter(|instance| is_of(instance, &file)) {
             let set = if instance.seen { &mut runs.seen } else { &mut runs.hidden };
             set.insert(instance.pid);
         }
-        runs
+        Ok(runs)
     });
-    Ok(runs.collect())
+    runs.collect()
 }
 
 /// Whether a process was started to run the file, under whatever name it was given.
@@ -87,5 +89,7 @@ mod tests {
         ] {
             assert_eq!(is_of(&instance(arguments, folder), &file), expected, "{arguments:?}");
         }
+        std::fs::remove_file(&file).unwrap();
+        assert!(is_of(&instance(&["portcullis", "run", "./a.yaml"], here), &file));
     }
 }
