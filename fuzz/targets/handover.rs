@@ -1,10 +1,12 @@
-//! Reads any bytes as a frame of a hand-over and as a line at the admin socket.
+//! Reads any bytes as a frame of a hand-over, as a line at the admin socket, and as a request to the
+//! process that binds.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use portcullis::supervisor::{
     admin::protocol::{self, Answer, Command},
+    binder::message::{self, Request},
     upgrade::frame::{Frame, Message},
 };
 
@@ -23,4 +25,9 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(again.ok(), Some(command));
     }
     drop(protocol::read::<Answer>(bytes));
+    if let Ok(request) = message::read::<(u64, Request)>(bytes)
+        && let Ok(written) = message::write(&request)
+    {
+        assert_eq!(message::read(&written).ok(), Some(request));
+    }
 });

@@ -43,6 +43,7 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
             .help(
                 "give the service CAP_NET_BIND_SERVICE: `AmbientCapabilities=CAP_NET_BIND_SERVICE`",
             )
+            .help("or start it as root, with a user to serve: `runtime: { user: portcullis }`")
             .help(format!(
                 "or lower the bound: `sysctl net.ipv4.ip_unprivileged_port_start={port}`"
             ));

@@ -20,15 +20,20 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 pub(super) struct Launched(Option<Child>);
 
 impl Launched {
-    /// Starts the program with this as its standard input.
+    /// Starts the program with this as its standard input, one at a time: whoever has taken over
+    /// the process that serves is not to fill the host with others.
     pub(super) fn launch(&mut self, program: &Program, input: OwnedFd) -> Answer {
+        let refused = |reason| Answer::Refused { reasons: vec![reason] };
+        if self.0.as_mut().is_some_and(|child| matches!(child.try_wait(), Ok(None))) {
+            return refused("the process that was started before still runs".to_owned());
+        }
         match program.start(input) {
             Ok(child) => {
                 let pid = child.id();
                 self.0 = Some(child);
                 Answer::Launched { pid }
             }
-            Err(error) => Answer::Refused { reasons: vec![error.to_string()] },
+            Err(error) => refused(error.to_string()),
         }
     }
 
