@@ -5,12 +5,19 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, lchown},
+    os::{
+        fd::AsRawFd,
+        unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    },
     path::{Path, PathBuf},
     process,
 };
 
-use nix::errno::Errno;
+use nix::{
+    errno::Errno,
+    fcntl::{AtFlags, OFlag},
+    unistd::{Gid, Uid, fchownat},
+};
 use serde::{Deserialize, Serialize};
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -228,11 +235,31 @@ fn set_owner_and_mode(file: &Path, bind: &Bind) -> Result<(), BindError> {
     let Some(wanted) = &bind.unix else { return Ok(()) };
     let user = id_of(wanted.owner.as_deref(), sys::process::user_id, bind)?;
     let group = id_of(wanted.group.as_deref(), sys::process::group_id, bind)?;
-    if user.is_some() || group.is_some() {
-        lchown(file, user, group).map_err(BindError::at(Step::Permissions, bind))?;
+    give_away(file, (user, group), wanted.mode).map_err(BindError::at(Step::Permissions, bind))
+}
+
+/// Sets owner and mode of the socket that was just made at the path, and of no other file: whoever
+/// can write in the folder may have put a link to one of root's there.
+pub(super) fn give_away(
+    path: &Path,
+    (user, group): (Option<u32>, Option<u32>),
+    mode: u32,
+) -> io::Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags.bits()).open(path)?;
+    let found = file.metadata()?;
+    let is_own = found.file_type().is_socket() && found.uid() == sys::process::effective_user();
+    // Of a socket that is somebody's already there would be a second name.
+    if !is_own || found.nlink() != 1 {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "another file is in its place"));
     }
-    fs::set_permissions(file, fs::Permissions::from_mode(wanted.mode))
-        .map_err(BindError::at(Step::Permissions, bind))
+    let (user, group) = (user.map(Uid::from_raw), group.map(Gid::from_raw));
+    if user.is_some() || group.is_some() {
+        fchownat(&file, "", user, group, AtFlags::AT_EMPTY_PATH)?;
+    }
+    // A descriptor that only names a file cannot be given a mode by itself.
+    let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::set_permissions(name, fs::Permissions::from_mode(mode))
 }
 
 fn id_of(

@@ -9,6 +9,7 @@ use std::{
     path::Path,
 };
 
+use super::super::path::give_away;
 use super::*;
 use crate::policy::UnixSocket;
 
@@ -57,6 +58,29 @@ fn the_file_belongs_to_whom_the_plan_names() {
     bind.unix.as_mut().unwrap().owner = Some(user);
     let _socket = one(&bind);
     assert_eq!(fs::metadata(&path).unwrap().uid(), sys::process::effective_user());
+}
+
+/// Who can write in the folder of a path socket may change what is there at any moment, and what
+/// binds may be root.
+#[test]
+fn nothing_but_the_socket_that_was_made_gets_its_owner_and_mode() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    fs::write(at("precious"), "").unwrap();
+    fs::set_permissions(at("precious"), fs::Permissions::from_mode(0o600)).unwrap();
+    let _own = UnixListener::bind(at("own")).unwrap();
+    let _linked = UnixListener::bind(at("linked")).unwrap();
+    fs::hard_link(at("linked"), at("second")).unwrap();
+    std::os::unix::fs::symlink(at("precious"), at("link")).unwrap();
+    std::os::unix::fs::symlink(at("own"), at("link-to-own")).unwrap();
+    for name in ["precious", "link", "link-to-own", "linked", "second"] {
+        let error = give_away(&at(name), (None, None), 0o666).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists, "{name}");
+    }
+    let mode = |name: &str| fs::metadata(at(name)).unwrap().mode() & 0o777;
+    assert_eq!(mode("precious"), 0o600);
+    give_away(&at("own"), (None, None), 0o606).unwrap();
+    assert_eq!(mode("own"), 0o606);
 }
 
 #[test]
