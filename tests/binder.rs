@@ -21,7 +21,7 @@ use portcullis::{
 use socket2::Socket;
 
 use crate::support::{
-    ServiceFile, eventually_some, namespace::in_namespace, portcullis, wait::DEADLINE,
+    ServiceFile, eventually, eventually_some, namespace::in_namespace, portcullis, wait::DEADLINE,
 };
 
 /// A binder, and this end of its channel.
@@ -126,33 +126,48 @@ fn what_no_guardrail_grants_is_refused_though_it_is_asked_for_directly() {
     in_namespace(
         "binder::what_no_guardrail_grants_is_refused_though_it_is_asked_for_directly",
         || {
-            let file = ServiceFile::new(&page(80));
+            let file = ServiceFile::new(&wide(443));
             let guardrail = file.beside("guardrail.yaml");
-            fs::write(
-                &guardrail,
-                "portcullis_guardrails: 1\nname: tight\nmay_expose: [loopback]\n",
-            )
-            .unwrap();
-            let mut binder = Binder::of(&file, &["--guardrails", guardrail.to_str().unwrap()]);
-            let (granted, any) = (tcp("127.0.0.1:80", Some("lo")), tcp("0.0.0.0:443", None));
+            let text = "portcullis_guardrails: 1\nname: tight\nmay_expose: [loopback]\n";
+            fs::write(&guardrail, text).unwrap();
+            let any = tcp("0.0.0.0:443", None);
+            let mut without = Binder::of(&file, &[]);
+            without.judges();
+            without.open(any.clone(), Beside::Nothing, &[]).unwrap();
+            let mut under = Binder::of(&file, &["--guardrails", guardrail.to_str().unwrap()]);
+            under.refuses(&Request::Judge { what: Subject::File }, "PC0101");
+            let why = under.open(any, Beside::Nothing, &[]).unwrap_err();
+            assert!(why.contains("nothing was judged"), "{why}");
+            under.refuses(&Request::Judge { what: Subject::Running }, "nothing runs yet");
+        },
+    );
+}
+
+#[test]
+fn what_the_file_does_not_say_is_refused_and_what_it_says_is_handed_over() {
+    in_namespace(
+        "binder::what_the_file_does_not_say_is_refused_and_what_it_says_is_handed_over",
+        || {
+            let file = ServiceFile::new(&page(80));
+            let mut binder = Binder::of(&file, &[]);
+            let granted = tcp("127.0.0.1:80", Some("lo"));
             let why = binder.open(granted.clone(), Beside::Nothing, &[]).unwrap_err();
             assert!(why.contains("nothing was judged"), "{why}");
-
             binder.judges();
-            for wanted in [any.clone(), tcp("127.0.0.1:443", Some("lo")), tcp("127.0.0.1:80", None)]
-            {
+            for wanted in [
+                tcp("0.0.0.0:80", None),
+                tcp("127.0.0.1:443", Some("lo")),
+                tcp("127.0.0.1:80", None),
+            ] {
                 for beside in [Beside::Nothing, Beside::Own] {
                     let why = binder.open(wanted.clone(), beside, &[]).unwrap_err();
-                    assert!(why.contains("no file that is in force asks for this socket"), "{why}");
+                    assert!(why.contains("no file that is in force asks for this"), "{why}");
                 }
             }
-            // The file asks for it, and no guardrail grants it.
-            file.replace(&wide(443));
-            binder.refuses(&Request::Judge { what: Subject::File }, "PC0101");
-            assert!(binder.open(any, Beside::Nothing, &[]).is_err());
-            // What was granted before is so no more, and what runs has never been said to.
+            // What was granted by an earlier file is so no more.
+            file.replace("portcullis: 1\nlisteners: {}\n");
+            binder.refuses(&Request::Judge { what: Subject::File }, "PC0007");
             assert!(binder.open(granted.clone(), Beside::Nothing, &[]).is_err());
-            binder.refuses(&Request::Judge { what: Subject::Running }, "nothing runs yet");
 
             file.replace(&page(80));
             binder.judges();
@@ -160,13 +175,12 @@ fn what_no_guardrail_grants_is_refused_though_it_is_asked_for_directly() {
             let here: SocketAddr = "127.0.0.1:80".parse().unwrap();
             assert!(TcpStream::connect(here).is_err(), "it does not listen yet");
             let (answer, fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
-            assert!(
-                matches!(&answer, Answer::Listening { sockets, more: false } if sockets.len() == 1),
-                "{answer:?}"
-            );
+            let is_one =
+                matches!(&answer, Answer::Listening { sockets, more: false } if sockets.len() == 1);
+            assert!(is_one, "{answer:?}");
             TcpStream::connect(here).unwrap();
             drop(fds);
-            assert!(TcpStream::connect(here).is_err(), "the binder holds none");
+            eventually("the binder holds none", || TcpStream::connect(here).is_err());
         },
     );
 }
