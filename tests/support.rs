@@ -13,6 +13,7 @@ pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod services;
 pub(crate) mod sockets;
+pub(crate) mod start;
 pub(crate) mod systemd;
 pub(crate) mod trace;
 pub(crate) mod wait;

@@ -11,15 +11,29 @@ use super::wait::eventually;
 /// Names the test in the copy that runs inside.
 const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
 
+/// What every test needs.
+const NETWORK: [&str; 3] = ["--user", "--map-root-user", "--net"];
+
+/// Processes of its own as well. All of them can be read there, which no test can say of those of
+/// the host.
+pub(crate) const PROCESSES: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
+
 /// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
+    in_namespaces(test, &[], body);
+}
+
+/// The same with more namespaces, by options of `unshare`.
+#[track_caller]
+pub(crate) fn in_namespaces(test: &str, more: &[&str], body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
         run("ip link set lo up");
         return body();
     }
     let output = Command::new("unshare")
-        .args(["--user", "--map-root-user", "--net"])
+        .args(NETWORK)
+        .args(more)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, test)
@@ -28,10 +42,8 @@ pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
     let passed = output.status.success() && said.contains("1 passed");
-    assert!(
-        passed,
-        "in a namespace of its own (`unshare --user --map-root-user --net`):\n{said}\n{wrong}"
-    );
+    let options = [&NETWORK, more].concat().join(" ");
+    assert!(passed, "in a namespace of its own (`unshare {options}`):\n{said}\n{wrong}");
     show(&said);
 }
 
