@@ -1,6 +1,8 @@
 //! Every reason for which the kernel says that an address is in use, brought about for real, and
 //! what the program says of it: who or what has the port, and what helps.
 
+mod own;
+
 use std::{
     fmt::Display,
     fs,
@@ -253,7 +255,7 @@ fn in_transit() -> (UnixStream, UnixStream) {
 fn a_listener_that_is_in_transit_between_processes_is_said_to_belong_to_none() {
     in_namespaces(
         "in_use::a_listener_that_is_in_transit_between_processes_is_said_to_belong_to_none",
-        &PROCESSES,
+        PROCESSES,
         || {
             let _in_transit = in_transit();
             let said = refused();

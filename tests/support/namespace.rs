@@ -6,34 +6,51 @@
 
 use std::process::Command;
 
+use nix::unistd::geteuid;
+
 use super::wait::eventually;
 
 /// Names the test in the copy that runs inside.
 const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
 
-/// What every test needs.
-const NETWORK: [&str; 3] = ["--user", "--map-root-user", "--net"];
+/// A network, of which this user is root.
+const NETWORK: &[&str] = &["--user", "--map-root-user", "--net"];
+
+/// The same for somebody who is given other users.
+const SHARE_OF_USERS: &[&str] = &["--user", "--map-root-user", "--map-auto", "--net"];
 
 /// Processes of its own as well. All of them can be read there, which no test can say of those of
 /// the host.
-pub(crate) const PROCESSES: [&str; 3] = ["--pid", "--fork", "--mount-proc"];
+pub(crate) const PROCESSES: &[&str] = &["--pid", "--fork", "--mount-proc"];
 
 /// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
-    in_namespaces(test, &[], body);
+    inside_of(NETWORK, test, body);
 }
 
 /// The same with more namespaces, by options of `unshare`.
 #[track_caller]
 pub(crate) fn in_namespaces(test: &str, more: &[&str], body: impl FnOnce()) {
+    inside_of(&[NETWORK, more].concat(), test, body);
+}
+
+/// The same where there are other users as well. Root has those of the host; anybody else needs a
+/// share of them in `/etc/subuid`, and `newuidmap`.
+#[track_caller]
+pub(crate) fn in_namespace_with_users(test: &str, body: impl FnOnce()) {
+    let options = if geteuid().is_root() { &["--net"] } else { SHARE_OF_USERS };
+    inside_of(options, test, body);
+}
+
+#[track_caller]
+fn inside_of(options: &[&str], test: &str, body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
         run("ip link set lo up");
         return body();
     }
     let output = Command::new("unshare")
-        .args(NETWORK)
-        .args(more)
+        .args(options)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])
         .env(INSIDE, test)
@@ -42,7 +59,7 @@ pub(crate) fn in_namespaces(test: &str, more: &[&str], body: impl FnOnce()) {
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
     let passed = output.status.success() && said.contains("1 passed");
-    let options = [&NETWORK, more].concat().join(" ");
+    let options = options.join(" ");
     assert!(passed, "in a namespace of its own (`unshare {options}`):\n{said}\n{wrong}");
     show(&said);
 }

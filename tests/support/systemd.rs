@@ -41,6 +41,8 @@ pub(crate) struct ServiceManager {
     heard: Arc<Mutex<Heard>>,
     /// The time within which it wants a sign of life.
     pub(crate) watchdog: Option<Duration>,
+    /// What the service is started through.
+    pub(crate) through: &'static [&'static str],
     /// Sockets of its own that it passes, with their names.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
 }
@@ -71,7 +73,7 @@ impl ServiceManager {
                 ears.lock().unwrap().hear(text, received.descriptors);
             }
         });
-        Self { _folder: folder, path, heard, watchdog: None, sockets: Vec::new() }
+        Self { _folder: folder, path, heard, watchdog: None, through: &[], sockets: Vec::new() }
     }
 
     /// Starts the service and waits until it serves.
@@ -82,8 +84,8 @@ impl ServiceManager {
 
     /// The program as a service of this manager.
     pub(crate) fn command(&self) -> Command {
-        let mut command =
-            portcullis_through(&["sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"]);
+        let shell = ["sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"];
+        let mut command = portcullis_through(&[&shell, self.through].concat());
         command.env("NOTIFY_SOCKET", &self.path);
         if let Some(within) = self.watchdog {
             command.env("WATCHDOG_USEC", within.as_micros().to_string());
