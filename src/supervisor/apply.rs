@@ -111,6 +111,7 @@ impl Supervisor<'_> {
         let new_log = self.open_access_log(&policy).map_err(Refusal::AccessLog)?;
         let workers = build::workers(&policy, self.facts.cores);
         self.workers.grow(workers.into()).map_err(Refusal::Workers)?;
+        self.sockets.follow_names(&self.facts);
         let delta = self.sockets.delta(&plan);
         let prepared = self.sockets.prepare(delta).map_err(Refusal::Unbound)?;
         let done = self.sockets.commit(prepared, &plan, now()).map_err(Refusal::Unbound)?;
