@@ -1,5 +1,7 @@
 //! Sockets as the kernel has them, and what is said when it refuses one.
 
+mod lacking;
+
 use std::{
     collections::BTreeSet,
     fs,

@@ -2,6 +2,7 @@
 
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod confined;
 mod control;
 pub(crate) mod far;
 pub(crate) mod file;
