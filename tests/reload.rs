@@ -3,6 +3,7 @@
 
 mod change;
 mod load;
+mod mounted;
 mod refusal;
 mod second_look;
 mod sessions;

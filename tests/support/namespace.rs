@@ -23,6 +23,9 @@ const SHARE_OF_USERS: &[&str] = &["--user", "--map-root-user", "--map-auto", "--
 /// the host.
 pub(crate) const PROCESSES: &[&str] = &["--pid", "--fork", "--mount-proc"];
 
+/// Mounts of its own as well, which end with the test.
+pub(crate) const MOUNTS: &[&str] = &["--mount"];
+
 /// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
@@ -77,8 +80,7 @@ pub(crate) fn run(command: &str) -> String {
     let mut words = command.split(' ');
     let name = words.next().unwrap();
     let output = Command::new(name).args(words).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("this test needs `{name}` of iproute2: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("this test needs `{name}`: {error}"));
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }
