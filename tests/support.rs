@@ -1,5 +1,6 @@
 //! What the tests share: the program as a child process, its file, its peers, a network of its own.
 
+pub(crate) mod arrivals;
 pub(crate) mod backend;
 pub(crate) mod client;
 pub(crate) mod confined;
