@@ -2,6 +2,7 @@
 //! touched.
 
 mod change;
+mod far;
 mod load;
 mod mounted;
 mod refusal;
