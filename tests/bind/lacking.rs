@@ -8,7 +8,7 @@ use crate::support::{
     client::refused,
     confined::may_not_bind,
     http::get,
-    namespace::{in_namespace, veth},
+    namespace::{in_namespace, run, veth},
     portcullis,
     start::refused_start,
 };
@@ -48,6 +48,46 @@ fn a_link_local_address_on_another_interface_than_its_own_is_told_which_has_it()
             ] {
                 assert!(ended.err.contains(words), "{words}\n{}", ended.err);
             }
+        },
+    );
+}
+
+/// An address of `v0` for which so many probes, one a second, look for somebody else who has it.
+fn tentative(probes: u32) -> String {
+    veth(&[]);
+    fs::write("/proc/sys/net/ipv6/conf/v0/dad_transmits", probes.to_string()).unwrap();
+    run("ip addr add fd00:9::5/64 dev v0");
+    exposed("{ private: { address: \"fd00:9::5\" } }")
+}
+
+#[test]
+fn a_tentative_address_is_told_as_such_and_as_one_to_wait_for() {
+    in_namespace(
+        "bind::lacking::a_tentative_address_is_told_as_such_and_as_one_to_wait_for",
+        || {
+            // Long enough for a start on a busy machine.
+            let ended = refused_start(&tentative(100));
+            assert_eq!(ended.code, Some(1), "{ended:?}");
+            for words in ["fd00:9::5 on v0 (tentative)", "or `when_absent: wait` under `runtime`"] {
+                assert!(ended.err.contains(words), "{words}\n{}", ended.err);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_tentative_address_that_is_waited_for_is_bound_as_soon_as_it_is_usable() {
+    in_namespace(
+        "bind::lacking::a_tentative_address_that_is_waited_for_is_bound_as_soon_as_it_is_usable",
+        || {
+            let file = tentative(2) + "runtime: { when_absent: wait }\n";
+            let mut program = Program::serving(&file);
+            assert!(program.bound().is_empty(), "{:?}", program.bound());
+            assert_eq!(
+                program.next("READY"),
+                "READY listener=web protocol=tcp address=[fd00:9::5]:8080"
+            );
+            assert_eq!(get("[fd00:9::5]:8080".parse().unwrap(), "/healthz").1, "ok\n");
         },
     );
 }
