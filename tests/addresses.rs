@@ -9,7 +9,7 @@ use crate::support::{
     Program, eventually,
     http::get,
     namespace::{in_namespace, run, veth},
-    one_listener,
+    one_listener, sockets,
 };
 
 fn on_interface(more: &str) -> String {
@@ -52,6 +52,39 @@ fn an_interface_that_is_made_anew_is_bound_anew() {
             let at = "10.9.0.5:8080".parse().unwrap();
             crate::support::client::try_ask(at, "GET /healthz HTTP/1.0\r\n\r").is_ok()
         });
+    });
+}
+
+#[test]
+fn an_interface_that_gets_another_name_keeps_its_sockets() {
+    in_namespace("addresses::an_interface_that_gets_another_name_keeps_its_sockets", || {
+        veth(&["10.9.0.5/24", "10.9.0.6/24"]);
+        let listener = |name: &str, expose: &str, port: u16| {
+            format!(
+                "  {name}:\n    purpose: a test\n    expose: {expose}\n    port: {port}\n    serve: status\n"
+            )
+        };
+        let text = format!(
+            "portcullis: 1\nlisteners:\n{}{}",
+            listener("web", "{ private: { address: 10.9.0.5 } }", 8080),
+            listener("named", "{ interface: { name: v0, v4: [private], v6: none } }", 8081),
+        );
+        let mut program = Program::serving(&text);
+        let before = sockets::listening(program.pid());
+        // Not every kernel renames one that is up.
+        for change in ["down", "name v9", "up"] {
+            let name = if change == "up" { "v9" } else { "v0" };
+            run(&format!("ip link set {name} {change}"));
+        }
+        program.said("this host has no interface `v0`");
+        assert_eq!(sockets::listening(program.pid()), before);
+        assert_eq!(program.reload(&text.replace("v0", "v9")), 2);
+        assert_eq!(sockets::listening(program.pid()), before, "they are the same ones");
+        serves("10.9.0.5:8080");
+        serves("10.9.0.6:8081");
+        // Whoever comes after this process finds what it is looking for.
+        program.upgrade();
+        assert_eq!(sockets::listening(program.pid()), before);
     });
 }
 

@@ -1,5 +1,7 @@
 //! Sockets as the kernel has them, and what is said when it refuses one.
 
+mod lacking;
+
 use std::{
     collections::BTreeSet,
     fs,
@@ -8,12 +10,13 @@ use std::{
 };
 
 use crate::support::{
-    Ended, LOOPBACK, Program, ServiceFile,
+    LOOPBACK, Program,
     client::refused,
     http::get,
     namespace::{in_namespace, run, veth},
-    one_listener, portcullis,
+    one_listener,
     program::portcullis_through,
+    start::{refused_start, refused_start_by},
 };
 
 /// A listener at port 8080 with the status page.
@@ -24,19 +27,6 @@ fn exposed(expose: &str) -> String {
 /// What `ss` says of the sockets that listen: one line each.
 fn listening() -> Vec<String> {
     run("ss -tlnHe").lines().map(str::to_owned).collect()
-}
-
-/// Runs a file that cannot be had, to its end.
-fn refused_start(text: &str) -> Ended {
-    refused_start_by(portcullis(), text)
-}
-
-fn refused_start_by(mut command: std::process::Command, text: &str) -> Ended {
-    let file = ServiceFile::new(text).serving();
-    command.args(["run", "--allow-port-zero"]).arg(file.path());
-    let ended = Ended::of(command);
-    assert!(!ended.out.contains("READY") && !ended.out.contains("SERVING"), "{ended:?}");
-    ended
 }
 
 #[test]

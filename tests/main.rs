@@ -14,6 +14,7 @@ mod formats;
 mod guardrails;
 mod handed_out;
 mod hosts;
+mod in_use;
 mod limits;
 mod narrow;
 mod oracle;

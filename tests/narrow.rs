@@ -191,6 +191,36 @@ fn a_narrowing_that_is_refused_leaves_everything_and_the_door_shut() {
 }
 
 #[test]
+fn one_of_several_ports_in_use_takes_the_whole_change_back_and_leaves_nothing_behind() {
+    let test =
+        "narrow::one_of_several_ports_in_use_takes_the_whole_change_back_and_leaves_nothing_behind";
+    in_namespace(test, || {
+        let mut rig = Rig::new(WIDE);
+        let before = sockets::listening(rig.program.pid());
+        let holder = TcpListener::bind("127.0.0.1:9091").unwrap();
+        // The change narrows, has the rest fan out, and wants three more ports.
+        let more = "  more:\n    expose: { loopback: { families: [v4] } }\n    ports: [9090, 9091, 9092]\n    fanout: 2\n    serve: status\n";
+        let wanted = file(NARROW, &rig.path) + "    fanout: 2\n" + more;
+        assert_eq!(rig.program.refuse(&wanted), "REJECTED generation=1 findings=1");
+        rig.program.said("cannot bind 127.0.0.1:9091 on lo for listener `more`");
+        assert_eq!(sockets::listening(rig.program.pid()), before);
+        for socket in rig.program.status()["sockets"].as_array().unwrap() {
+            assert_eq!(socket["found"]["reuse_port"], false, "{socket}");
+        }
+        for port in [9090, 9092] {
+            // Without any option, so it would find whatever is left there.
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.bind(&SocketAddr::from(([127, 0, 0, 1], port)).into()).unwrap();
+        }
+        drop(holder);
+        rig.program.signal("HUP");
+        assert_eq!(rig.program.next("RELOADED"), "RELOADED generation=2");
+        is_not_served(at(OUTSIDE));
+        assert_eq!(ask(at(INSIDE), "?"), "b: ?");
+    });
+}
+
+#[test]
 fn forty_narrowings_and_widenings_under_load_lose_no_client() {
     const RELOADS: usize = 40;
     in_namespace("narrow::forty_narrowings_and_widenings_under_load_lose_no_client", || {

@@ -2,7 +2,9 @@
 //! touched.
 
 mod change;
+mod far;
 mod load;
+mod mounted;
 mod refusal;
 mod second_look;
 mod sessions;

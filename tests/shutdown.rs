@@ -3,8 +3,10 @@
 
 use std::{
     collections::BTreeSet,
+    io::Write as _,
     net::SocketAddr,
     os::unix::net::{UnixListener, UnixStream},
+    time::Duration,
 };
 
 use crate::support::{
@@ -120,6 +122,38 @@ fn a_path_that_a_crash_has_left_is_taken_and_a_living_one_is_not() {
     assert!(ended.err.contains("a living socket is there"), "{}", ended.err);
     assert_eq!(probe(), "ok\n", "the second is not touched");
 }
+
+/// A process that ends over unread input resets the connection, and what is under way is lost.
+#[test]
+fn an_answer_is_whole_though_the_program_ends_over_input_that_nobody_has_read() {
+    const ANSWER: usize = 64 * 1024;
+    // Either the backend ends the session, or the deadline does.
+    for (drain, backend_ends) in [("1h", true), ("500ms", false)] {
+        let backend = Backend::new();
+        let mut program = Program::serving(&with(backend.address(), drain));
+        let (mut client, mut server) = (connect(program.address("web")), backend.accept());
+        // What the client sends the backend never reads, so some of it stays in the program.
+        client.set_write_timeout(Some(WITHOUT_PROGRESS)).unwrap();
+        while client.write(&[b'q'; 4096]).is_ok() {}
+        server.write_all(&[b'a'; ANSWER]).unwrap();
+        let from_program = server.peer_addr().unwrap();
+        eventually("the program has the whole answer", || {
+            sockets::unsent(server.local_addr().unwrap(), from_program) == 0
+        });
+        program.signal("TERM");
+        program.said("stopping sessions=1");
+        if backend_ends {
+            finish(&server);
+            drop(server);
+        }
+        // The client reads nothing before the program is gone.
+        assert_eq!(program.ended().code(), Some(0), "{drain}");
+        assert_eq!(read_to_end(&client).len(), ANSWER, "{drain}");
+    }
+}
+
+/// Who could not write for so long will not be able to.
+const WITHOUT_PROGRESS: Duration = Duration::from_millis(300);
 
 /// States in the order of `/proc/net/tcp`.
 const ESTABLISHED: u8 = 1;

@@ -1,7 +1,9 @@
 //! What the tests share: the program as a child process, its file, its peers, a network of its own.
 
+pub(crate) mod arrivals;
 pub(crate) mod backend;
 pub(crate) mod client;
+pub(crate) mod confined;
 mod control;
 pub(crate) mod far;
 pub(crate) mod file;
@@ -13,6 +15,7 @@ pub(crate) mod program;
 pub(crate) mod random;
 pub(crate) mod services;
 pub(crate) mod sockets;
+pub(crate) mod start;
 pub(crate) mod systemd;
 pub(crate) mod trace;
 pub(crate) mod wait;

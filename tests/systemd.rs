@@ -1,6 +1,9 @@
 //! The service manager: what it hears, what it keeps, and what it passes on. It is played by the
 //! test, by the rules of systemd.
 
+mod hung;
+mod killed;
+
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},

@@ -128,6 +128,7 @@ impl Supervisor<'_> {
             self.open_access_log(&policy).map_err(of_sandbox).map_err(Refusal::AccessLog)?;
         let workers = build::workers(&policy, self.facts.cores);
         self.workers.grow(workers.into()).map_err(Refusal::Workers)?;
+        self.sockets.follow_names(&self.facts);
         let delta = self.sockets.delta(&plan);
         let prepared = self.sockets.prepare(delta)?;
         let done = self.sockets.commit(prepared, &plan, now())?;

@@ -12,6 +12,7 @@
 mod give;
 pub(super) mod inherit;
 mod kept;
+mod renamed;
 mod report;
 mod shown;
 

@@ -10,13 +10,13 @@ use std::{
 use crate::support::{LOOPBACK, Program, ServiceFile, as_whoever, one_listener};
 
 /// A file that tells which version it is by the name of its one listener.
-fn version(name: &str) -> String {
+pub(super) fn version(name: &str) -> String {
     as_whoever(&one_listener(&[LOOPBACK, "serve: status"]).replace("web:", &format!("{name}:")))
 }
 
 /// Waits until the version is in force, by events or by the slow poll: nobody has asked.
 #[track_caller]
-fn in_force(program: &mut Program, name: &str, generation: u64) {
+pub(super) fn in_force(program: &mut Program, name: &str, generation: u64) {
     assert_eq!(program.next("RELOADED"), format!("RELOADED generation={generation}"));
     assert!(program.bound().contains_key(name), "{:?}", program.bound());
 }

@@ -126,12 +126,12 @@ pub(crate) fn refused(at: SocketAddr) {
 /// Connects from this address of the host.
 #[track_caller]
 pub(crate) fn connect_from(source: IpAddr, to: SocketAddr) -> TcpStream {
-    bounded(try_connect_from(source, to).unwrap())
+    try_connect_from(source, to).unwrap()
 }
 
-fn try_connect_from(source: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
+pub(crate) fn try_connect_from(source: IpAddr, to: SocketAddr) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     socket.bind(&SocketAddr::new(source, 0).into())?;
     socket.connect_timeout(&to.into(), DEADLINE)?;
-    Ok(socket.into())
+    Ok(bounded(socket.into()))
 }

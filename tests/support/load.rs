@@ -76,7 +76,7 @@ impl Load {
 }
 
 /// Ends the load, also when the test has failed.
-struct Over<'a>(&'a AtomicBool);
+pub(crate) struct Over<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for Over<'_> {
     fn drop(&mut self) {

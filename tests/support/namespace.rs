@@ -6,28 +6,48 @@
 
 use std::process::Command;
 
+use nix::unistd::geteuid;
+
 use super::wait::eventually;
 
 /// Names the test in the copy that runs inside.
 const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
 
+/// A network, of which this user is root.
+const NETWORK: &[&str] = &["--user", "--map-root-user", "--net"];
+
+/// The same for somebody who is given other users.
+const SHARE_OF_USERS: &[&str] = &["--user", "--map-root-user", "--map-auto", "--net"];
+
+/// Processes of its own as well. All of them can be read there, which no test can say of those of
+/// the host.
+pub(crate) const PROCESSES: &[&str] = &["--pid", "--fork", "--mount-proc"];
+
+/// Mounts of its own as well, which end with the test.
+pub(crate) const MOUNTS: &[&str] = &["--mount"];
+
 /// Runs `body` in a network namespace with `lo` up. `test` is the full name of the calling test.
 #[track_caller]
 pub(crate) fn in_namespace(test: &str, body: impl FnOnce()) {
-    in_namespace_by(&["--user", "--map-root-user", "--net"], test, body);
+    inside_of(NETWORK, test, body);
 }
 
-/// The same with users besides root, one of whom a process of root can become. Who is not root
-/// needs a range of users of its own (`/etc/subuid`), and `newuidmap` to take it.
+/// The same with more namespaces, by options of `unshare`.
+#[track_caller]
+pub(crate) fn in_namespaces(test: &str, more: &[&str], body: impl FnOnce()) {
+    inside_of(&[NETWORK, more].concat(), test, body);
+}
+
+/// The same where there are other users as well. Root has those of the host; anybody else needs a
+/// share of them in `/etc/subuid`, and `newuidmap`.
 #[track_caller]
 pub(crate) fn in_namespace_with_users(test: &str, body: impl FnOnce()) {
-    let is_root = nix::unistd::geteuid().is_root();
-    let others: &[_] = if is_root { &[] } else { &["--user", "--map-root-user", "--map-auto"] };
-    in_namespace_by(&[others, &["--net"]].concat(), test, body);
+    let options = if geteuid().is_root() { &["--net"] } else { SHARE_OF_USERS };
+    inside_of(options, test, body);
 }
 
 #[track_caller]
-fn in_namespace_by(options: &[&str], test: &str, body: impl FnOnce()) {
+fn inside_of(options: &[&str], test: &str, body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
         run("ip link set lo up");
         return body();
@@ -42,11 +62,8 @@ fn in_namespace_by(options: &[&str], test: &str, body: impl FnOnce()) {
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
     let passed = output.status.success() && said.contains("1 passed");
-    assert!(
-        passed,
-        "in a namespace of its own (`unshare {}`):\n{said}\n{wrong}",
-        options.join(" ")
-    );
+    let options = options.join(" ");
+    assert!(passed, "in a namespace of its own (`unshare {options}`):\n{said}\n{wrong}");
     show(&said);
 }
 
@@ -63,8 +80,7 @@ pub(crate) fn run(command: &str) -> String {
     let mut words = command.split(' ');
     let name = words.next().unwrap();
     let output = Command::new(name).args(words).output();
-    let output =
-        output.unwrap_or_else(|error| panic!("this test needs `{name}` of iproute2: {error}"));
+    let output = output.unwrap_or_else(|error| panic!("this test needs `{name}`: {error}"));
     assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

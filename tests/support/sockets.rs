@@ -85,3 +85,11 @@ pub(crate) fn states_on(port: u16) -> BTreeSet<u8> {
     let connections = rows.filter(|row| address(row[1]).port() == port && row[3] != LISTEN);
     connections.map(|row| u8::from_str_radix(row[3], 16).unwrap()).collect()
 }
+
+/// The source ports of the connections to this address, in this process's network namespace.
+pub(crate) fn sources_to(peer: SocketAddr) -> Vec<u16> {
+    let text = fs::read_to_string("/proc/self/net/tcp").unwrap();
+    let rows = text.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let of_it = rows.filter(|row| address(row[2]) == peer);
+    of_it.map(|row| address(row[1]).port()).collect()
+}

@@ -12,7 +12,7 @@ use std::{
     process::Command,
     sync::{Arc, Mutex},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use command_fds::{CommandFdExt, FdMapping};
@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use super::{
     file::ServiceFile,
     program::{Program, portcullis_through},
-    wait::eventually_some,
+    wait::{eventually, eventually_some, now},
 };
 
 /// The first descriptor that is passed.
@@ -41,6 +41,8 @@ pub(crate) struct ServiceManager {
     heard: Arc<Mutex<Heard>>,
     /// The time within which it wants a sign of life.
     pub(crate) watchdog: Option<Duration>,
+    /// What the service is started through.
+    pub(crate) through: &'static [&'static str],
     /// Sockets of its own that it passes, with their names.
     pub(crate) sockets: Vec<(String, OwnedFd)>,
 }
@@ -50,6 +52,8 @@ struct Heard {
     messages: Vec<String>,
     /// How many of them the test has seen.
     seen: usize,
+    /// When the last sign of life came.
+    alive: Option<Instant>,
     store: Vec<(String, OwnedFd)>,
 }
 
@@ -71,7 +75,7 @@ impl ServiceManager {
                 ears.lock().unwrap().hear(text, received.descriptors);
             }
         });
-        Self { _folder: folder, path, heard, watchdog: None, sockets: Vec::new() }
+        Self { _folder: folder, path, heard, watchdog: None, through: &[], sockets: Vec::new() }
     }
 
     /// Starts the service and waits until it serves.
@@ -82,8 +86,8 @@ impl ServiceManager {
 
     /// The program as a service of this manager.
     pub(crate) fn command(&self) -> Command {
-        let mut command =
-            portcullis_through(&["sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"]);
+        let shell = ["sh", "-c", "export LISTEN_PID=$$; exec \"$@\"", "sh"];
+        let mut command = portcullis_through(&[&shell, self.through].concat());
         command.env("NOTIFY_SOCKET", &self.path);
         if let Some(within) = self.watchdog {
             command.env("WATCHDOG_USEC", within.as_micros().to_string());
@@ -115,10 +119,26 @@ impl ServiceManager {
         })
     }
 
+    /// Passes over every message so far.
+    pub(crate) fn forgets(&self) {
+        let heard = &mut *self.heard.lock().unwrap();
+        heard.seen = heard.messages.len();
+    }
+
     /// Whether any message so far has this line.
     pub(crate) fn has_heard(&self, line: &str) -> bool {
         let heard = self.heard.lock().unwrap();
         heard.messages.iter().any(|message| message.lines().any(|each| each == line))
+    }
+
+    /// Waits until no sign of life has come for as long as it bears, after which it would end the
+    /// service.
+    #[track_caller]
+    pub(crate) fn loses_patience(&self) {
+        let bears = self.watchdog.expect("it wants signs of life");
+        eventually("the signs of life end", || {
+            self.heard.lock().unwrap().alive.is_some_and(|last| now() - last > bears)
+        });
     }
 
     /// The inodes of the sockets that it keeps, by name.
@@ -147,6 +167,9 @@ impl Heard {
             if !self.store.iter().any(|(_, kept)| inode(kept) == inode(&fd)) {
                 self.store.push((name.unwrap().to_owned(), fd));
             }
+        }
+        if text == "WATCHDOG=1" {
+            self.alive = Some(now());
         }
         self.messages.push(text.to_owned());
     }

@@ -18,6 +18,31 @@ use super::{
 /// How often each call was made.
 pub(crate) type Calls = BTreeMap<String, usize>;
 
+/// A worker that hangs, until this is dropped: whoever traces it has fallen asleep, so its next call
+/// has no end. The program's other threads go on.
+pub(crate) struct Hung(Trace);
+
+impl Hung {
+    /// Has the first worker hang.
+    #[track_caller]
+    pub(crate) fn worker(program: &Program) -> Self {
+        let thread = first_worker(program.pid());
+        let hung = Self(Trace::of(&thread, &[]));
+        hung.0.signal("STOP");
+        let status = format!("/proc/{thread}/status");
+        eventually("the worker hangs", || {
+            fs::read_to_string(&status).unwrap().contains("State:\tt (tracing stop)")
+        });
+        hung
+    }
+}
+
+impl Drop for Hung {
+    fn drop(&mut self) {
+        self.0.signal("CONT");
+    }
+}
+
 /// A thread that is being traced, until this is dropped. The program's other threads are not.
 ///
 /// It has to be in a namespace of the test's own, where the test may trace what it did not start
@@ -82,6 +107,12 @@ impl Trace {
         calls
     }
 
+    /// Sends a signal to strace, which may have ended with the thread.
+    fn signal(&self, name: &str) {
+        let kill = format!("kill -s {name} {}", self.strace.id());
+        let _sent = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
+    }
+
     fn output(&self) -> String {
         fs::read_to_string(output(&self.folder)).unwrap_or_default()
     }
@@ -89,9 +120,8 @@ impl Trace {
 
 impl Drop for Trace {
     fn drop(&mut self) {
-        // Asked to, it lets go of the thread in order; it may have ended with it.
-        let interrupt = format!("kill -s INT {}", self.strace.id());
-        let _asked = Command::new("sh").args(["-c", &interrupt]).stderr(Stdio::null()).status();
+        // Asked to, it lets go of the thread in order.
+        self.signal("INT");
         let _ended = self.strace.wait();
     }
 }

@@ -93,8 +93,17 @@ fn is_misnamed(cx: &Context<'_>, listener: &ListenerId, family: Option<Family>) 
 
 fn list(addresses: &[HostAddress]) -> String {
     let shown = addresses.iter().take(MAX_LISTED);
-    let shown: Vec<_> =
-        shown.map(|have| format!("{} on {}", have.address, have.interface)).collect();
+    let shown: Vec<_> = shown
+        .map(|have| {
+            // Such an address is no choice, and whoever sees it here wonders why.
+            let lack = match have {
+                HostAddress { tentative: true, .. } => " (tentative)",
+                HostAddress { temporary: true, .. } => " (temporary)",
+                _ => "",
+            };
+            format!("{} on {}{lack}", have.address, have.interface)
+        })
+        .collect();
     let more = addresses.len().saturating_sub(MAX_LISTED);
     match (shown.as_slice(), more) {
         ([], _) => "it has none of that family".to_owned(),

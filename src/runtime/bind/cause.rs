@@ -2,6 +2,8 @@
 
 mod in_use;
 
+#[cfg(test)]
+pub(super) use in_use::overlaps;
 pub use in_use::{InUse, Owner, Process};
 
 use std::net::IpAddr;

@@ -1,6 +1,7 @@
 //! Sockets really opened, and every cause really produced.
 
 mod namespace;
+mod overlap;
 mod path;
 
 use std::{

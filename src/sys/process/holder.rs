@@ -63,8 +63,14 @@ fn sockets_in(process: &Path, budget: &mut usize) -> io::Result<BTreeSet<u64>> {
     let mut sockets = BTreeSet::new();
     for entry in fs::read_dir(process.join("fd"))? {
         *budget = budget.checked_sub(1).ok_or(io::ErrorKind::QuotaExceeded)?;
-        let target = entry.and_then(|entry| fs::read_link(entry.path()));
-        sockets.extend(target.ok().and_then(|target| socket_number(target.to_str()?)));
+        match entry.and_then(|entry| fs::read_link(entry.path())) {
+            Ok(target) => sockets.extend(target.to_str().and_then(socket_number)),
+            // It was closed while we looked.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            // Who has the same user may list them and yet be kept from seeing what they are, as of
+            // a process with more privileges or in another user namespace.
+            Err(error) => return Err(error),
+        }
     }
     Ok(sockets)
 }

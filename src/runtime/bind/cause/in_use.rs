@@ -185,7 +185,7 @@ fn device(evidence: &Evidence, address: SocketAddr) -> u32 {
 
 /// Whether a socket of ours on this address, never a dual-stack one, and that socket are in each
 /// other's way. Ports are equal already.
-pub(super) fn overlaps(wanted: IpAddr, device: u32, socket: &TcpSocket) -> bool {
+pub(in crate::runtime::bind) fn overlaps(wanted: IpAddr, device: u32, socket: &TcpSocket) -> bool {
     if device != 0 && socket.device != 0 && device != socket.device {
         return false;
     }

@@ -11,12 +11,12 @@ const INSIDE: &str = "PORTCULLIS_TEST_NAMESPACE";
 
 /// Runs `body` in a network namespace in which this process is root and `lo` is up; `wrapper` runs
 /// the copy.
-fn in_namespace(test: &str, wrapper: &[&str], body: impl FnOnce()) {
+pub(super) fn in_namespace(test: &str, wrapper: &[&str], body: impl FnOnce()) {
     if std::env::var(INSIDE).is_ok_and(|inside| inside == test) {
         run("ip link set lo up");
         return body();
     }
-    let name = format!("runtime::bind::tests::namespace::{test}");
+    let name = format!("runtime::bind::tests::{test}");
     let output = Command::new("unshare")
         .args(["--map-root-user", "--net"])
         .args(wrapper)
@@ -30,7 +30,7 @@ fn in_namespace(test: &str, wrapper: &[&str], body: impl FnOnce()) {
     assert!(output.status.success() && said.contains("1 passed"), "{said}\n{wrong}");
 }
 
-fn run(command: &str) {
+pub(super) fn run(command: &str) {
     let mut words = command.split(' ');
     let status = Command::new(words.next().unwrap()).args(words).status().unwrap();
     assert!(status.success(), "{command}");
@@ -38,24 +38,28 @@ fn run(command: &str) {
 
 #[test]
 fn an_absent_address_is_told_with_the_nearest_that_is_there() {
-    in_namespace("an_absent_address_is_told_with_the_nearest_that_is_there", &[], || {
-        // Not on `lo`, where a prefix makes every address of it local.
-        run("ip link add v0 type veth peer name v1");
-        run("ip addr add 192.0.2.1/24 dev v0");
-        run("ip addr add 10.9.0.5/24 dev v0");
-        let error = refused(&bind_at("10.9.0.200:80"));
-        assert_eq!(error.source.kind(), io::ErrorKind::AddrNotAvailable);
-        let why = error.why();
-        assert_eq!(why[0], "this host has 10.9.0.5/24 on v0");
-        assert!(why.iter().any(|line| line == "this host has 192.0.2.1/24 on v0"), "{why:?}");
-        assert!(why.last().unwrap().contains("may hide behind this error"), "{why:?}");
-        assert!(error.help()[1].contains("when_absent: wait"), "{:?}", error.help());
-    });
+    in_namespace(
+        "namespace::an_absent_address_is_told_with_the_nearest_that_is_there",
+        &[],
+        || {
+            // Not on `lo`, where a prefix makes every address of it local.
+            run("ip link add v0 type veth peer name v1");
+            run("ip addr add 192.0.2.1/24 dev v0");
+            run("ip addr add 10.9.0.5/24 dev v0");
+            let error = refused(&bind_at("10.9.0.200:80"));
+            assert_eq!(error.source.kind(), io::ErrorKind::AddrNotAvailable);
+            let why = error.why();
+            assert_eq!(why[0], "this host has 10.9.0.5/24 on v0");
+            assert!(why.iter().any(|line| line == "this host has 192.0.2.1/24 on v0"), "{why:?}");
+            assert!(why.last().unwrap().contains("may hide behind this error"), "{why:?}");
+            assert!(error.help()[1].contains("when_absent: wait"), "{:?}", error.help());
+        },
+    );
 }
 
 #[test]
 fn a_tentative_address_is_told_as_such() {
-    in_namespace("a_tentative_address_is_told_as_such", &[], || {
+    in_namespace("namespace::a_tentative_address_is_told_as_such", &[], || {
         run("ip link add v0 type veth peer name v1");
         // Long enough for a test on a busy machine: each probe takes a second.
         fs::write("/proc/sys/net/ipv6/conf/v0/dad_transmits", "100").unwrap();
@@ -71,7 +75,7 @@ fn a_tentative_address_is_told_as_such() {
 fn a_privileged_port_without_the_privilege_is_told_with_every_cure() {
     let without = ["setpriv", "--bounding-set=-net_bind_service"];
     in_namespace(
-        "a_privileged_port_without_the_privilege_is_told_with_every_cure",
+        "namespace::a_privileged_port_without_the_privilege_is_told_with_every_cure",
         &without,
         || {
             let error = refused(&bind_at("127.0.0.1:80"));
@@ -90,7 +94,7 @@ fn a_privileged_port_without_the_privilege_is_told_with_every_cure() {
 
 #[test]
 fn a_full_descriptor_table_is_told_with_its_limit() {
-    in_namespace("a_full_descriptor_table_is_told_with_its_limit", &[], || {
+    in_namespace("namespace::a_full_descriptor_table_is_told_with_its_limit", &[], || {
         let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         setrlimit(Resource::RLIMIT_NOFILE, 3, hard).unwrap();
         let error = open(&bind_at("127.0.0.1:0"), Neighbour::None).unwrap_err();
@@ -101,7 +105,7 @@ fn a_full_descriptor_table_is_told_with_its_limit() {
 
 #[test]
 fn an_exhausted_range_of_ports_is_told() {
-    in_namespace("an_exhausted_range_of_ports_is_told", &[], || {
+    in_namespace("namespace::an_exhausted_range_of_ports_is_told", &[], || {
         fs::write("/proc/sys/net/ipv4/ip_local_port_range", "50000 50001").unwrap();
         let _held = (one(&bind_at("127.0.0.1:0")), one(&bind_at("127.0.0.1:0")));
         let error = refused(&bind_at("127.0.0.1:0"));
@@ -111,43 +115,51 @@ fn an_exhausted_range_of_ports_is_told() {
 
 #[test]
 fn sockets_of_both_families_and_of_two_interfaces_share_a_port() {
-    in_namespace("sockets_of_both_families_and_of_two_interfaces_share_a_port", &[], || {
-        run("ip link add v0 type veth peer name v1");
-        let v6 = one(&bind_at("[::]:0"));
-        let port = address(&v6).port();
-        let on = |device: &str| {
-            let mut bind = bind_at(SocketAddr::from(([0, 0, 0, 0], port)));
-            bind.key.device = Some(device.into());
-            bind
-        };
-        let _first = one(&on("v0"));
-        let _second = one(&on("v1"));
-        let error = refused(&on("v0"));
-        assert!(matches!(*error.cause, Cause::InUse(InUse::Own { .. })), "{error:?}");
-        assert!(error.to_string().ends_with("on v0 for listener `web`"), "{error}");
-    });
+    in_namespace(
+        "namespace::sockets_of_both_families_and_of_two_interfaces_share_a_port",
+        &[],
+        || {
+            run("ip link add v0 type veth peer name v1");
+            let v6 = one(&bind_at("[::]:0"));
+            let port = address(&v6).port();
+            let on = |device: &str| {
+                let mut bind = bind_at(SocketAddr::from(([0, 0, 0, 0], port)));
+                bind.key.device = Some(device.into());
+                bind
+            };
+            let _first = one(&on("v0"));
+            let _second = one(&on("v1"));
+            let error = refused(&on("v0"));
+            assert!(matches!(*error.cause, Cause::InUse(InUse::Own { .. })), "{error:?}");
+            assert!(error.to_string().ends_with("on v0 for listener `web`"), "{error}");
+        },
+    );
 }
 
 #[test]
 fn a_link_local_address_is_bound_on_the_interface_of_its_scope() {
-    in_namespace("a_link_local_address_is_bound_on_the_interface_of_its_scope", &[], || {
-        run("ip link add v0 type veth peer name v1");
-        run("ip link set v0 up");
-        run("ip link set v1 up");
-        run("ip addr add fe80::5/64 dev v0 nodad");
-        let links = sys::netlink::links().unwrap();
-        let index = |name: &str| links.iter().find(|link| link.name == name).unwrap().index;
-        let on = |name| bind_at(format!("[fe80::5%{}]:4000", index(name)));
-        let _socket = one(&on("v0"));
-        assert!(matches!(*refused(&on("v0")).cause, Cause::InUse(InUse::Own { .. })));
-        let error = refused(&on("v1"));
-        assert_eq!(*error.cause, Cause::Unreachable { interface: "v0".into() });
-    });
+    in_namespace(
+        "namespace::a_link_local_address_is_bound_on_the_interface_of_its_scope",
+        &[],
+        || {
+            run("ip link add v0 type veth peer name v1");
+            run("ip link set v0 up");
+            run("ip link set v1 up");
+            run("ip addr add fe80::5/64 dev v0 nodad");
+            let links = sys::netlink::links().unwrap();
+            let index = |name: &str| links.iter().find(|link| link.name == name).unwrap().index;
+            let on = |name| bind_at(format!("[fe80::5%{}]:4000", index(name)));
+            let _socket = one(&on("v0"));
+            assert!(matches!(*refused(&on("v0")).cause, Cause::InUse(InUse::Own { .. })));
+            let error = refused(&on("v1"));
+            assert_eq!(*error.cause, Cause::Unreachable { interface: "v0".into() });
+        },
+    );
 }
 
 #[test]
 fn ipv6_connections_know_their_ingress() {
-    in_namespace("ipv6_connections_know_their_ingress", &[], || {
+    in_namespace("namespace::ipv6_connections_know_their_ingress", &[], || {
         let socket = one(&bind_at("[::1]:0"));
         let _client = TcpStream::connect(address(&socket)).unwrap();
         let (connection, peer) = sys::socket::accept(socket.as_fd()).unwrap();

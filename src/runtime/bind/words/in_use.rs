@@ -65,7 +65,10 @@ impl InUse {
         let port = key.socket_addr().map_or(0, |address| address.port());
         let stop = "stop the holder, or give the listener another address or port";
         let lines: &[&str] = match self {
-            Self::Own { other_user: Some(_), .. } => &["restart instead of reloading"],
+            // A service manager that keeps it passes it to the next process, too.
+            Self::Own { other_user: Some(_), .. } => {
+                &["stop it and start it again; under systemd a restart keeps the socket"]
+            }
             Self::Own { other_user: None, .. } => {
                 &["give one of the two listeners another address or port"]
             }
