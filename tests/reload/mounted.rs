@@ -103,7 +103,7 @@ fn a_file_below_an_overlay_is_followed_when_it_is_changed_through_it_or_below() 
             let [lower, upper, work, merged] =
                 ["lower", "upper", "work", "merged"].map(|name| file.beside(name));
             // An overlay over what is an overlay itself is not allowed everywhere.
-            let folder = Mounted::by("-t tmpfs none", file.folder());
+            let folder = Mounted::by("-t tmpfs -o mode=700 none", file.folder());
             for folder in [&lower, &upper, &work, &merged] {
                 fs::create_dir(folder).unwrap();
             }
