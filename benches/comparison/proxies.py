@@ -22,7 +22,7 @@ class Forward:
 
 def portcullis(program):
     def command(folder, workers, forwards):
-        text = [f"portcullis: 1\nruntime: {{ workers: {workers}, access_log: none }}\nupstreams:"]
+        text = [f"portcullis: 1\nruntime: {{ user: root, workers: {workers}, access_log: none }}\nupstreams:"]
         for backends in sorted({forward.backends for forward in forwards}):
             text.append(f"  {_name(forwards, backends)}: {{ backends: [{', '.join(map(repr, backends))}] }}")
         text.append("listeners:")

@@ -60,7 +60,7 @@ def _start(program, file, listeners):
 
 def _service(listeners, granted=False, moved=0):
     """So many listeners, the first of which a guardrail has to grant; the first `moved` of them on another address."""
-    text = ["portcullis: 1\nservice: many\nupstreams: { app: { backends: [127.0.0.1:9001] } }\nlisteners:"]
+    text = ["portcullis: 1\nservice: many\nruntime: { user: root }\nupstreams: { app: { backends: [127.0.0.1:9001] } }\nlisteners:"]
     for n in range(listeners):
         low, second, clients = n % 250 + 1, n < moved, "[10.0.0.0/8]"
         if not granted:

@@ -61,6 +61,8 @@ pub(super) struct Binder(Arc<Mutex<Channel>>);
 struct Channel {
     socket: Socket,
     asked: u64,
+    /// Whether the file is being judged already, which nobody has waited for.
+    judging: bool,
 }
 
 /// A socket that is to be opened, and the one of the same address that it is to join.
@@ -110,7 +112,10 @@ impl Binder {
         near.set_nonblocking(false)?;
         near.set_read_timeout(Some(PATIENCE))?;
         near.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self(Arc::new(Mutex::new(Channel { socket: near, asked: 0 }))))
+        let mut channel = Channel { socket: near, asked: 0, judging: true };
+        // It takes as long as here, and may as well be done meanwhile.
+        channel.send(&Request::Judge { what: Subject::File }, &[])?;
+        Ok(Self(Arc::new(Mutex::new(channel))))
     }
 
     /// Has it judge what is asked for next.
@@ -118,7 +123,11 @@ impl Binder {
     /// # Errors
     /// When nothing of it may be had.
     pub(super) fn judge(&self, what: Subject) -> Result<(), BinderError> {
-        self.do_it(&Request::Judge { what })
+        let mut channel = self.channel();
+        if !(std::mem::take(&mut channel.judging) && what == Subject::File) {
+            channel.send(&Request::Judge { what }, &[])?;
+        }
+        done(channel.receive()?.0)
     }
 
     /// What was judged last runs from here on.
@@ -226,10 +235,7 @@ impl Binder {
     }
 
     fn do_it(&self, request: &Request) -> Result<(), BinderError> {
-        match self.ask(request, &[])?.0 {
-            Answer::Done => Ok(()),
-            other => Err(unexpected(other)),
-        }
+        done(self.ask(request, &[])?.0)
     }
 
     fn ask(
@@ -283,6 +289,13 @@ impl Channel {
                 return Ok((answer, received.descriptors));
             }
         }
+    }
+}
+
+fn done(answer: Answer) -> Result<(), BinderError> {
+    match answer {
+        Answer::Done => Ok(()),
+        other => Err(unexpected(other)),
     }
 }
 
