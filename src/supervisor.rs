@@ -161,6 +161,8 @@ pub enum Failure {
 /// # Errors
 /// When the start fails. Afterwards nothing is fatal but a signal.
 pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure> {
+    // A process that took over from another was started by one that leaves signals alone.
+    sys::process::heed_every_signal().map_err(set_up("heed signals"))?;
     // The event loop may have threads.
     let provided = sys::systemd::take().map_err(set_up("take what the service manager gives"))?;
     let limit = sys::process::raise_descriptor_limit();
@@ -179,7 +181,7 @@ pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure
         // And so does a change of the file, or of the host, after it has been read.
         let host = host::HostWatch::new();
         // Watching the file takes a thread, which is to be confined as well.
-        Service::close_in();
+        service.close_in();
         let watch = watch::Watch::new(&options.file, &options.guardrails);
         let watch = watch.map_err(set_up("find the file"))?;
         let (supervisor, following) =
@@ -223,6 +225,8 @@ struct Supervisor<'a> {
     /// Where an admin socket puts its questions.
     ask: mpsc::Sender<Question>,
     questions: mpsc::Receiver<Question>,
+    /// Why the host as it is now was not followed, as far as it was said.
+    unfollowed: String,
     /// Why the file as it is now is not in force.
     rejected: Option<Rejection>,
     /// The hand-over that is under way.

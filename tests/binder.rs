@@ -6,7 +6,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     os::{
         fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::fs::symlink,
+        unix::fs::{MetadataExt, PermissionsExt, chown, symlink},
     },
     path::Path,
     process::{Child, Stdio},
@@ -15,13 +15,17 @@ use std::{
 use portcullis::{
     plan::{BindAddress, BindKey},
     policy::ListenerId,
+    runtime::bind::FileId,
     supervisor::binder::message::{self, Answer, Beside, MAX_MESSAGE, Request, Subject, Wanted},
     sys::scm,
 };
 use socket2::Socket;
 
 use crate::support::{
-    ServiceFile, eventually, eventually_some, namespace::in_namespace, portcullis, wait::DEADLINE,
+    ServiceFile, eventually, eventually_some,
+    namespace::{in_namespace, in_namespace_with_users},
+    portcullis,
+    wait::DEADLINE,
 };
 
 /// A binder, and this end of its channel.
@@ -212,6 +216,85 @@ fn a_group_grows_beside_a_socket_of_its_own_address_only() {
     });
 }
 
+/// Who serves may change its own folders at any moment, and what binds is root.
+#[test]
+fn in_a_folder_of_who_serves_nothing_is_done_that_it_could_not_do_itself() {
+    in_namespace_with_users(
+        "binder::in_a_folder_of_who_serves_nothing_is_done_that_it_could_not_do_itself",
+        || {
+            let file = ServiceFile::new("");
+            let [own, roots] = ["own", "roots"].map(|name| file.beside(name));
+            fs::set_permissions(file.folder(), fs::Permissions::from_mode(0o755)).unwrap();
+            fs::create_dir_all(own.join("sub")).unwrap();
+            fs::create_dir(&roots).unwrap();
+            for folder in [&own, &own.join("sub")] {
+                chown(folder, Some(65_534), Some(65_534)).unwrap();
+            }
+            let path = own.join("sub/x.sock");
+            let expose =
+                format!("expose: {{ unix: {{ path: {}, mode: \"0600\" }} }}", path.display());
+            file.replace(&format!(
+                "portcullis: 1\nlisteners:\n  web:\n    {expose}\n    serve: status\n"
+            ));
+            let mut binder = Binder::of(&file, &["--owner", "65534:65534"]);
+            binder.judges();
+            let address = BindAddress::Unix(path.clone());
+            let key = BindKey { address, device: None, unnumbered: None };
+            let ticket = binder.open(key.clone(), Beside::Nothing, &[]).unwrap();
+            let (answer, _fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
+            let Answer::Listening { sockets, .. } = answer else { panic!("{answer:?}") };
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 65_534);
+
+            // The way to it leads to a folder of root all at once.
+            fs::write(roots.join("x.sock"), "precious").unwrap();
+            fs::rename(own.join("sub"), own.join("moved")).unwrap();
+            symlink(&roots, own.join("sub")).unwrap();
+            let found = fs::metadata(roots.join("x.sock")).unwrap();
+            let id = FileId { device: found.dev(), inode: found.ino() };
+            for file in [id, sockets[0].file.unwrap()] {
+                // What is not there to be removed is no failure.
+                binder.ask(&Request::Remove { path: path.clone(), file });
+            }
+            assert_eq!(fs::read_to_string(roots.join("x.sock")).unwrap(), "precious");
+            fs::remove_file(roots.join("x.sock")).unwrap();
+            binder.judges();
+            let why = binder.open(key, Beside::Nothing, &[]).unwrap_err();
+            assert!(why.contains("Ok(13)"), "EACCES: {why}");
+            assert_eq!(fs::read_dir(&roots).unwrap().count(), 0);
+        },
+    );
+}
+
+#[test]
+fn what_runs_is_held_against_guardrails_as_they_are_now() {
+    in_namespace_with_users("binder::what_runs_is_held_against_guardrails_as_they_are_now", || {
+        let file = ServiceFile::new(&page(8080));
+        let guardrail = file.beside("guardrail.yaml");
+        let limits = |may: &str| {
+            fs::write(
+                &guardrail,
+                format!("portcullis_guardrails: 1\nname: g\nmay_expose: [{may}]\n"),
+            )
+            .unwrap();
+        };
+        limits("loopback");
+        let mut binder = Binder::of(&file, &["--guardrails", guardrail.to_str().unwrap()]);
+        let key = tcp("127.0.0.1:8080", Some("lo"));
+        binder.judges();
+        assert_eq!(binder.ask(&Request::Commit), Answer::Done);
+        // The file may be anything by now.
+        file.replace("nonsense");
+        let running = Request::Judge { what: Subject::Running };
+        assert_eq!(binder.ask(&running), Answer::Done);
+        binder.open(key.clone(), Beside::Nothing, &[]).unwrap();
+        let why = binder.open(key.clone(), Beside::Nothing, &[]).unwrap_err();
+        assert!(why.contains("it is open"), "{why}");
+        limits("unix");
+        binder.refuses(&running, "PC0113");
+        assert!(binder.open(key, Beside::Nothing, &[]).is_err());
+    });
+}
+
 #[test]
 fn only_a_file_of_a_path_that_it_has_had_is_removed() {
     let file = ServiceFile::new("");
@@ -245,7 +328,8 @@ fn only_a_file_of_a_path_that_it_has_had_is_removed() {
 fn what_makes_no_sense_is_refused_and_the_next_request_is_answered() {
     let file = ServiceFile::new(&page(8080));
     let mut binder = Binder::of(&file, &[]);
-    for nonsense in [&b"{}"[..], b"[1]", b"[1, {\"ask\": \"dance\"}]", &[0xff; 300]] {
+    let long = [b' '; MAX_MESSAGE + 1];
+    for nonsense in [&b"{}"[..], b"[1]", b"[1, {\"ask\": \"dance\"}]", &[0xff; 300], &long] {
         binder.say(nonsense, &[]);
         let (number, answer, _) = binder.hear();
         assert!(number == 0 && matches!(answer, Answer::Refused { .. }), "{answer:?}");

@@ -324,6 +324,17 @@ fn an_access_log_moves_only_where_the_process_may_write_and_an_upgrade_moves_it_
 }
 
 #[test]
+fn a_binder_that_does_not_answer_keeps_nobody_from_ending_the_service() {
+    let mut program = Program::serving(&one_listener(&[LOOPBACK, "serve: status"]));
+    let binder = binder(program.pid());
+    let stop = format!("kill -s STOP {binder}");
+    assert!(Command::new("sh").args(["-c", &stop]).status().unwrap().success());
+    program.stop();
+    let kill = format!("kill -s KILL {binder}");
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+}
+
+#[test]
 fn the_signals_of_a_terminal_reach_both_processes_and_the_end_is_a_good_one() {
     let file = ServiceFile::new("");
     let path = file.beside("x.sock");
@@ -343,7 +354,9 @@ fn without_the_binder_what_runs_goes_on_and_a_reload_says_why_it_cannot() {
     let mut program = Program::serving(&one);
     let kill = format!("kill -s KILL {}", binder(program.pid()));
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    program.said("the process that binds has ended");
     program.refuse(&two);
     program.said("the process that binds cannot be asked");
+    program.said("run --takeover");
     assert_eq!(get(program.address("web"), "/healthz").1, "ok\n");
 }

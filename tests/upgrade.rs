@@ -174,6 +174,18 @@ fn admin_of(program: &Program) -> std::path::PathBuf {
     paths.find(|path| path.extension().is_some_and(|ending| ending == "sock")).unwrap()
 }
 
+/// What starts it leaves these signals alone, and what is left alone is inherited.
+#[test]
+fn the_process_that_takes_over_answers_signals_as_the_first_did() {
+    let mut program = replaceable(&file(&["serve: status"], "drain: 1s"));
+    program.upgrade();
+    program.signal("HUP");
+    program.next("RELOADED");
+    program.signal("TERM");
+    let process = std::path::PathBuf::from(format!("/proc/{}", program.pid()));
+    eventually("it ends", || !process.join("exe").exists());
+}
+
 #[test]
 fn of_too_many_that_drain_the_oldest_is_ended() {
     in_namespace("upgrade::of_too_many_that_drain_the_oldest_is_ended", || {

@@ -124,8 +124,7 @@ impl Supervisor<'_> {
     /// # Errors
     /// When something could not be had; what runs has not been touched then.
     pub(super) fn commit(&mut self, policy: Policy, plan: Plan) -> Result<Committed, Refusal> {
-        let new_log =
-            self.open_access_log(&policy).map_err(of_sandbox).map_err(Refusal::AccessLog)?;
+        let new_log = self.open_access_log(&policy).map_err(Refusal::AccessLog)?;
         let workers = build::workers(&policy, self.facts.cores);
         self.workers.grow(workers.into()).map_err(Refusal::Workers)?;
         self.sockets.follow_names(&self.facts);
@@ -240,18 +239,14 @@ impl Supervisor<'_> {
         if policy.runtime.access_log == self.policy.runtime.access_log {
             return Ok(None);
         }
-        policy.runtime.access_log.as_ref().map(access::Writer::start).transpose().map(Some)
+        let Some(log) = &policy.runtime.access_log else { return Ok(Some(None)) };
+        access::Writer::start(log).map(|writer| Some(Some(writer))).map_err(|error| {
+            match &log.path {
+                Some(path) => self.service.unwritable(path, error),
+                None => error,
+            }
+        })
     }
-}
-
-/// The reason that a file cannot be written, with the one that no file mode shows.
-fn of_sandbox(error: io::Error) -> io::Error {
-    if error.kind() != io::ErrorKind::PermissionDenied {
-        return error;
-    }
-    let hint =
-        "this process may write in the folder of its first log; `portcullis upgrade` moves it";
-    io::Error::new(error.kind(), format!("{error} ({hint})"))
 }
 
 /// Says what the plan leaves unbound, unless it was said before.

@@ -29,11 +29,12 @@ use std::{
     io,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::Path,
-    process::Stdio,
+    process::{Child, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use nix::errno::Errno;
 use socket2::Socket;
 use tracing::warn;
 
@@ -43,13 +44,17 @@ use self::message::{Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, Request, 
 use super::upgrade::Program;
 use crate::{
     plan::BindKey,
-    runtime::bind::{BindError, BoundSocket, FileId},
+    runtime::bind::{self, BindError, BoundSocket, FileId},
     sys::{process::Account, scm},
 };
 
 /// Time for an answer. The longest is about a port in use on a host of very many processes, or
-/// about a file of very many listeners.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// about a file of very many listeners. The service manager waits longer for a sign of life.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Time for what is done at once, such as to remove a file, and for an answer once one has not come
+/// in time: who waits does nothing else meanwhile.
+const IMPATIENCE: Duration = Duration::from_millis(500);
 
 /// The way to the process that binds. Clones are the same way.
 #[derive(Debug, Clone)]
@@ -63,6 +68,9 @@ struct Channel {
     asked: u64,
     /// Whether the file is being judged already, which nobody has waited for.
     judging: bool,
+    /// Whether the last answer has not come in time.
+    is_late: bool,
+    process: Child,
 }
 
 /// A socket that is to be opened, and the one of the same address that it is to join.
@@ -81,8 +89,11 @@ pub(super) struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BinderError {
     /// It is not there any more, or does not answer, or this process may not have more descriptors.
-    #[error("the process that binds cannot be asked, and this one may not bind: {0}")]
-    Unheard(#[from] io::Error),
+    #[error(
+        "the process that binds cannot be asked, and this one may not bind: {0}; start the program \
+         anew, or have another take over (`run --takeover`)"
+    )]
+    Unheard(io::Error),
     /// It will not.
     #[error("the process that binds refuses: {}", .0.join("; "))]
     Refused(Vec<String>),
@@ -105,14 +116,13 @@ impl Binder {
         account: Option<&Account>,
     ) -> io::Result<Self> {
         let (near, far) = scm::pair()?;
-        // It writes nothing to standard output, but leaves it to a process that it launches. Nobody
-        // waits for it: it ends after this process, and is somebody else's to wait for then.
-        drop(program.binder(place, account).stdin(Stdio::from(far)).spawn()?);
+        // It writes nothing to standard output, but leaves it to a process that it launches.
+        let process = program.binder(place, account).stdin(Stdio::from(far)).spawn()?;
         let near = Socket::from(near);
         near.set_nonblocking(false)?;
-        near.set_read_timeout(Some(PATIENCE))?;
-        near.set_write_timeout(Some(PATIENCE))?;
-        let mut channel = Channel { socket: near, asked: 0, judging: true };
+        near.set_write_timeout(Some(IMPATIENCE))?;
+        let mut channel =
+            Channel { socket: near, asked: 0, judging: true, is_late: false, process };
         // It takes as long as here, and may as well be done meanwhile.
         channel.send(&Request::Judge { what: Subject::File }, &[])?;
         Ok(Self(Arc::new(Mutex::new(channel))))
@@ -127,7 +137,7 @@ impl Binder {
         if !(std::mem::take(&mut channel.judging) && what == Subject::File) {
             channel.send(&Request::Judge { what }, &[])?;
         }
-        done(channel.receive()?.0)
+        done(channel.receive(PATIENCE)?.0)
     }
 
     /// What was judged last runs from here on.
@@ -150,7 +160,7 @@ impl Binder {
             };
             let sockets = batch.iter().map(one).collect();
             let live: Vec<_> = batch.iter().filter_map(|(_, _, live)| *live).collect();
-            let answer = self.ask(&Request::Open { sockets }, &live)?.0;
+            let answer = self.ask(&Request::Open { sockets }, &live, PATIENCE)?.0;
             let Answer::Opened { sockets } = answer else { return Err(unexpected(answer)) };
             if sockets.len() != batch.len() {
                 return Err(BinderError::Unexpected);
@@ -179,7 +189,7 @@ impl Binder {
         channel.send(&Request::Listen { tickets }, &[])?;
         let mut listening = Vec::new();
         loop {
-            let (answer, fds) = channel.receive()?;
+            let (answer, fds) = channel.receive(PATIENCE)?;
             match answer {
                 Answer::Listening { sockets, more } if sockets.len() == fds.len() => {
                     for (socket, fd) in sockets.into_iter().zip(fds) {
@@ -200,11 +210,20 @@ impl Binder {
         }
     }
 
-    /// Removes the file of a path socket, unless another has taken its place.
+    /// Removes the file of a path socket, unless another has taken its place. What is this
+    /// process's own it can remove without the other.
     pub(super) fn remove(&self, path: &Path, file: FileId) {
-        if let Err(error) = self.do_it(&Request::Remove { path: path.to_owned(), file }) {
+        let removed = self.do_it(&Request::Remove { path: path.to_owned(), file });
+        if let Err(error) = removed
+            && bind::remove(path, file).is_err()
+        {
             warn!(%error, path = %path.display(), "cannot remove the socket's file");
         }
+    }
+
+    /// Whether the process is gone.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.channel().process.try_wait(), Ok(Some(_)))
     }
 
     /// Starts the program anew, with this as its standard input, and returns its process id.
@@ -212,7 +231,7 @@ impl Binder {
     /// # Errors
     /// When it cannot be started.
     pub(super) fn launch(&self, input: BorrowedFd<'_>) -> Result<u32, BinderError> {
-        match self.ask(&Request::Launch, &[input])?.0 {
+        match self.ask(&Request::Launch, &[input], PATIENCE)?.0 {
             Answer::Launched { pid } => Ok(pid),
             other => Err(unexpected(other)),
         }
@@ -228,28 +247,35 @@ impl Binder {
         within: Duration,
     ) -> Result<Option<(String, Option<i32>)>, BinderError> {
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-        match self.ask(&Request::End { within_ms }, &[])?.0 {
+        match self.ask(&Request::End { within_ms }, &[], within + PATIENCE)?.0 {
             Answer::Ended { status } => Ok(status),
             other => Err(unexpected(other)),
         }
     }
 
     fn do_it(&self, request: &Request) -> Result<(), BinderError> {
-        done(self.ask(request, &[])?.0)
+        done(self.ask(request, &[], IMPATIENCE)?.0)
     }
 
     fn ask(
         &self,
         request: &Request,
         fds: &[BorrowedFd<'_>],
+        patience: Duration,
     ) -> Result<(Answer, Vec<OwnedFd>), BinderError> {
         let mut channel = self.channel();
         channel.send(request, fds)?;
-        Ok(channel.receive()?)
+        Ok(channel.receive(patience)?)
     }
 
     fn channel(&self) -> MutexGuard<'_, Channel> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl From<io::Error> for BinderError {
+    fn from(error: io::Error) -> Self {
+        Self::Unheard(error)
     }
 }
 
@@ -276,10 +302,15 @@ impl Channel {
         scm::send(self.socket.as_fd(), &bytes, fds).map(drop)
     }
 
-    fn receive(&mut self) -> io::Result<(Answer, Vec<OwnedFd>)> {
+    fn receive(&mut self, patience: Duration) -> io::Result<(Answer, Vec<OwnedFd>)> {
+        let patience = if self.is_late { IMPATIENCE } else { patience };
+        self.socket.set_read_timeout(Some(patience))?;
         let mut buffer = vec![0; MAX_MESSAGE];
         loop {
-            let received = scm::receive(self.socket.as_fd(), &mut buffer)?;
+            let received = scm::receive(self.socket.as_fd(), &mut buffer).map_err(plainly);
+            let is_out_of_time = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
+            self.is_late = received.as_ref().is_err_and(is_out_of_time);
+            let received = received?;
             if received.length == 0 {
                 return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "it has ended"));
             }
@@ -289,6 +320,17 @@ impl Channel {
                 return Ok((answer, received.descriptors));
             }
         }
+    }
+}
+
+/// What the kernel says of a message that has not come, in words that say why.
+fn plainly(error: io::Error) -> io::Error {
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EAGAIN) => io::Error::new(io::ErrorKind::TimedOut, "it does not answer"),
+        Some(Errno::ENOBUFS) => {
+            io::Error::other("this process may not have more descriptors (`ulimit -n`)")
+        }
+        _ => error,
     }
 }
 

@@ -3,7 +3,10 @@
 //!
 //! All of it holds for the threads that are started later, so there may be none yet.
 
-use std::io;
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use tracing::{info, warn};
 
@@ -32,6 +35,8 @@ pub(super) struct Service {
     may_bind_privileged: bool,
     /// Whom it has become.
     account: Option<Account>,
+    /// Where it may write, if the kernel holds that.
+    writable: Vec<PathBuf>,
 }
 
 impl Service {
@@ -57,20 +62,22 @@ impl Service {
         let binder = binder.map_err(set_up("start the process that binds"))?;
         // Who is told to serve as root may need what root can.
         if account.is_some() || !is_root {
-            give_up_privileges(account.as_ref())
-                .map_err(set_up("give up the privileges of the start"))?;
+            give_up_privileges(account.as_ref()).map_err(set_up(
+                "become the user of `runtime.user` (it takes CAP_SETUID, CAP_SETGID and CAP_SETPCAP, \
+                 and in a user namespace that it has this user)",
+            ))?;
         }
-        let service = Self { binder, place, may_bind_privileged, account };
-        service.confine(&runtime)?;
-        Ok(service)
+        let writable = Self::confine(place.as_ref(), &runtime)?;
+        Ok(Self { binder, place, may_bind_privileged, account, writable })
     }
 
-    fn confine(&self, runtime: &Runtime) -> Result<(), Failure> {
+    /// Confines this process, and returns where it may write.
+    fn confine(place: Option<&Place>, runtime: &Runtime) -> Result<Vec<PathBuf>, Failure> {
         sandbox::forbid_new_privileges().map_err(set_up("forbid new privileges"))?;
         let log = runtime.access_log.as_ref().and_then(|log| log.path.as_deref());
-        let folder = self.place.as_ref().map(|place| place.folder().to_owned());
+        let folder = place.map(|place| place.folder().to_owned());
         let writable: Vec<_> =
-            folder.into_iter().chain(log.into_iter().flat_map(sandbox::folders_of)).collect();
+            folder.into_iter().chain(log.into_iter().flat_map(sandbox::places_of)).collect();
         match sandbox::restrict_files(&writable) {
             Ok(confinement) => {
                 for lacking in confinement.lacking {
@@ -79,17 +86,17 @@ impl Service {
             }
             Err(error) => warn!(%error, "this process may write wherever its user may"),
         }
-        let user = process::effective_user();
-        let name = process::user_name(user).unwrap_or_else(|| user.to_string());
-        info!(user = %name, ?writable, "confined: it starts no program, binds nothing and writes here only");
-        Ok(())
+        Ok(writable)
     }
 
-    /// Forbids what the start of the event loop still needed.
-    pub(super) fn close_in() {
+    /// Forbids what the start of the event loop still needed, and says how things are now.
+    pub(super) fn close_in(&self) {
         if let Err(error) = sandbox::restrict_calls() {
             warn!(%error, "this process may start programs and bind as its user may");
         }
+        let user = process::effective_user();
+        let name = process::user_name(user).unwrap_or_else(|| user.to_string());
+        info!(user = %name, writable = ?self.writable, "this process serves, and another binds");
     }
 
     /// The host as it is for this service: what needs a privilege, the binder does.
@@ -97,6 +104,22 @@ impl Service {
         let may_bind_privileged = self.may_bind_privileged;
         let serves_as_root = process::effective_user() == ROOT;
         Facts { may_bind_privileged, serves_as_root, ..facts }
+    }
+
+    /// A file that could not be written, with who was to and where that is possible.
+    pub(super) fn unwritable(&self, path: &Path, error: io::Error) -> io::Error {
+        let kind = error.kind();
+        let mut why = format!("`{}`: {error}", path.display());
+        if kind == io::ErrorKind::PermissionDenied {
+            let user = process::effective_user();
+            let user = process::user_name(user).unwrap_or_else(|| user.to_string());
+            why.push_str(&format!("; user `{user}` has to be able to write it"));
+            let is_within = |place: &PathBuf| path.starts_with(place);
+            if !self.writable.iter().any(is_within) {
+                why.push_str(", and a log in another folder is for `portcullis upgrade` to take");
+            }
+        }
+        io::Error::new(kind, why)
     }
 
     /// A file that could not be read, with who was to.

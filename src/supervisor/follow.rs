@@ -37,6 +37,7 @@ pub(super) struct Signals {
     hangup: Signal,
     terminate: Signal,
     interrupt: Signal,
+    child: Signal,
 }
 
 impl Signals {
@@ -45,6 +46,7 @@ impl Signals {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            child: signal(SignalKind::child())?,
         })
     }
 
@@ -54,6 +56,7 @@ impl Signals {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
             _ = self.hangup.recv() => Asked::Look,
+            _ = self.child.recv() => Asked::Reap,
         }
     }
 }
@@ -65,6 +68,8 @@ pub(super) enum Asked {
     Look,
     /// To stop (SIGTERM, SIGINT).
     Stop,
+    /// To see what has become of the process that binds (SIGCHLD).
+    Reap,
 }
 
 /// What is known of the file and of the guardrails over it.
@@ -123,6 +128,7 @@ enum Next {
     Settle,
     Host,
     Incident(Incident),
+    Reap,
     Pulse,
     Question(Question),
     /// A hand-over has come to its end.
@@ -149,6 +155,7 @@ impl Supervisor<'_> {
                 asked = signals.next() => match asked {
                     Asked::Stop => Next::Stop,
                     Asked::Look => Next::Look { asked: true },
+                    Asked::Reap => Next::Reap,
                 },
                 () = watch.time_to_look(), if alone => Next::Look { asked: false },
                 () = due(following.second_look), if alone => Next::Look { asked: false },
@@ -162,6 +169,13 @@ impl Supervisor<'_> {
             match next {
                 Next::Look { asked } if self.giving.is_some() => following.asked |= asked,
                 Next::Look { asked } => self.look(&mut following, asked).await,
+                Next::Reap => {
+                    if self.service.binder.has_ended() {
+                        error!(
+                            "the process that binds has ended: what runs goes on, and nothing more can be bound until the program is started anew or another takes over (`run --takeover`)"
+                        );
+                    }
+                }
                 Next::Pulse => self.systemd.alive(),
                 Next::Question(question) => {
                     if self.answer(question, &mut following).await == Some(Asked::Stop) {

@@ -94,9 +94,15 @@ impl Supervisor<'_> {
         if plan != self.plan
             && let Err(error) = self.service.binder.judge(Subject::Running)
         {
-            self.tell_refusal(&error.into());
+            // It is tried again each second, and said once.
+            let said = error.to_string();
+            if said != self.unfollowed {
+                self.tell_refusal(&error.into());
+                self.unfollowed = said;
+            }
             return true;
         }
+        self.unfollowed.clear();
         let mut again = false;
         while plan != self.plan {
             let errors = match self.apply(self.policy.clone(), plan.clone()).await {

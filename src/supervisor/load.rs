@@ -34,7 +34,7 @@ pub(super) enum Seen {
 }
 
 /// A file's content.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Content {
     /// All of it, at most one byte more than a source may have.
     pub(super) bytes: Vec<u8>,

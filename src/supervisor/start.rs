@@ -111,6 +111,7 @@ impl<'a> Supervisor<'a> {
             admin: None,
             ask,
             questions,
+            unfollowed: String::new(),
             rejected: None,
             giving: None,
             predecessors: Predecessors::default(),

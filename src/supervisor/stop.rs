@@ -74,6 +74,7 @@ impl Supervisor<'_> {
                     }
                     Asked::Stop => told = true,
                     Asked::Look => self.reopen_access_log(),
+                    Asked::Reap => {}
                 },
                 () = upgrade::told_to_end(&mut given) => {
                     return info!(sessions, "too many processes drain; sessions are cut");

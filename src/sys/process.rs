@@ -8,9 +8,10 @@ mod writable;
 pub use account::{Account, NoAccount, group_id, user_id};
 pub use holder::{Holder, Holders, holders_of, name_of};
 pub use instance::{Instance, instances};
-pub use writable::could_change;
+pub use writable::{could_change, could_redirect};
 
 use std::{
+    ffi::CStr,
     fs, io,
     os::unix::fs::{DirEntryExt, MetadataExt},
     path::{Path, PathBuf},
@@ -18,6 +19,7 @@ use std::{
 
 use nix::{
     sys::{
+        prctl::set_name,
         resource::{Resource, getrlimit, setrlimit},
         signal::{SigSet, Signal},
     },
@@ -57,8 +59,9 @@ pub fn descriptor_ceiling() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
 }
 
-/// Has this thread, and those that it starts, leave alone the signals by which a terminal or a
-/// service manager ends all processes of a service at once. Programs that it starts do not.
+/// Has this thread leave alone the signals by which a terminal or a service manager ends all
+/// processes of a service at once. What it starts inherits that, unless it says
+/// [`heed_every_signal`].
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -68,6 +71,23 @@ pub fn ignore_signals_to_all() -> io::Result<()> {
         signals.add(signal);
     }
     Ok(signals.thread_block()?)
+}
+
+/// Has this thread, and those that it starts, answer every signal, whatever whoever started it has
+/// blocked.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn heed_every_signal() -> io::Result<()> {
+    Ok(SigSet::all().thread_unblock()?)
+}
+
+/// Names this thread, for those who list processes.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn call_this(name: &CStr) -> io::Result<()> {
+    Ok(set_name(name)?)
 }
 
 /// Whether CAP_NET_BIND_SERVICE is in this thread's effective set. A user namespace may still have

@@ -141,19 +141,23 @@ fn landlock(writable: &[PathBuf]) -> Result<(LandlockStatus, ABI), LandlockError
     Ok((status, known))
 }
 
-/// The folders in which this path would be written: its own, and that of the file behind it where
-/// it is a link.
+/// What has to be writable for this file to be written and made anew: its folder, and that of the
+/// file behind it where it is a link. Of a device or a pipe it is that alone.
 #[must_use]
-pub fn folders_of(path: &Path) -> Vec<PathBuf> {
+pub fn places_of(path: &Path) -> Vec<PathBuf> {
     let real = path.canonicalize().ok();
+    if let Some(real) = real.as_ref().filter(|real| real.exists() && !real.is_file()) {
+        return vec![real.clone()];
+    }
     let folder = |path: &Path| path.parent().filter(|folder| folder.is_dir()).map(Into::into);
     let folders = [folder(path), real.as_deref().and_then(folder)];
     folders.into_iter().flatten().collect()
 }
 
 /// Forbids, by seccomp and in every thread, to start programs, to give sockets an address or have
-/// them listen, to make sockets other than of TCP, unix and netlink, and what reaches into other
-/// processes or into the kernel. A forbidden call fails with `EPERM`.
+/// them listen, to make sockets other than of TCP, unix and the netlink that this program asks, to
+/// make namespaces, to type at a terminal, and what reaches into other processes or far into the
+/// kernel. A forbidden call fails with `EPERM`.
 ///
 /// # Errors
 /// When the kernel has no seccomp, or is of an architecture that the compiler does not know.
@@ -176,32 +180,91 @@ fn seccomp() -> Result<(), SeccompError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(libc::SYS_socket, sockets()?);
-    let no = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+    rules.insert(libc::SYS_ioctl, terminals()?);
+    rules.insert(libc::SYS_clone, namespaces()?);
+    refuse(rules, libc::EPERM, arch)?;
+    // Its flags are in memory, where no filter sees them. A C library that is told that there is no
+    // such call takes the older one.
+    refuse(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), libc::ENOSYS, arch)
+}
+
+/// Has these calls fail with this error from here on.
+fn refuse(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    error: i32,
+    arch: TargetArch,
+) -> Result<(), SeccompError> {
+    let no = SeccompAction::Errno(error.cast_unsigned());
     let program: BpfProgram =
         SeccompFilter::new(rules, SeccompAction::Allow, no, arch)?.try_into()?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
 }
 
-/// Which calls of `socket` are forbidden: other families, and datagrams and raw packets of IP,
-/// which take what comes without being bound.
-fn sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-    let (domain, kind) = (0, 1);
-    let test = |argument, how, value: i32| {
-        let value = u64::from(value.cast_unsigned());
-        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
-    };
+/// What a rule of the compiler may fail with.
+type Compiled<T> = Result<T, seccompiler::BackendError>;
+
+/// A condition on an argument of a call, by its number.
+fn test(argument: u8, how: SeccompCmpOp, value: i32) -> Compiled<SeccompCondition> {
+    let value = u64::from(value.cast_unsigned());
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, how, value)
+}
+
+/// Which calls of `socket` are forbidden: other families, datagrams and raw packets of IP, which
+/// take what comes without being bound, and other protocols.
+fn sockets() -> Compiled<Vec<SeccompRule>> {
+    use SeccompCmpOp::{Eq, MaskedEq, Ne};
+    let (domain, kind, protocol) = (0, 1, 2);
     let families = [libc::AF_INET, libc::AF_INET6, libc::AF_UNIX, libc::AF_NETLINK];
-    let others = families.into_iter().map(|family| test(domain, SeccompCmpOp::Ne, family));
+    let others = families.into_iter().map(|family| test(domain, Ne, family));
     let mut rules = vec![SeccompRule::new(others.collect::<Result<_, _>>()?)?];
     for family in [libc::AF_INET, libc::AF_INET6] {
         for forbidden in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
             rules.push(SeccompRule::new(vec![
-                test(domain, SeccompCmpOp::Eq, family)?,
-                test(kind, SeccompCmpOp::MaskedEq(KIND), forbidden)?,
+                test(domain, Eq, family)?,
+                test(kind, MaskedEq(KIND), forbidden)?,
             ])?);
         }
     }
+    for (family, [one, other]) in [
+        (libc::AF_INET, [0, libc::IPPROTO_TCP]),
+        (libc::AF_INET6, [0, libc::IPPROTO_TCP]),
+        (libc::AF_NETLINK, [libc::NETLINK_ROUTE, libc::NETLINK_SOCK_DIAG]),
+    ] {
+        rules.push(SeccompRule::new(vec![
+            test(domain, Eq, family)?,
+            test(protocol, Ne, one)?,
+            test(protocol, Ne, other)?,
+        ])?);
+    }
     Ok(rules)
+}
+
+/// Which calls of `ioctl` are forbidden: those that type for whoever is at the terminal.
+fn terminals() -> Compiled<Vec<SeccompRule>> {
+    let request = |request: libc::Ioctl| {
+        let request = i32::try_from(request).expect("a request of 16 bits");
+        SeccompRule::new(vec![test(1, SeccompCmpOp::Eq, request)?])
+    };
+    [libc::TIOCSTI, libc::TIOCLINUX].into_iter().map(request).collect()
+}
+
+/// Which calls of `clone` are forbidden: those that make a namespace, in which the process would
+/// have every capability again.
+fn namespaces() -> Compiled<Vec<SeccompRule>> {
+    let flags = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWNET,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWIPC,
+        libc::CLONE_NEWUTS,
+        libc::CLONE_NEWCGROUP,
+    ];
+    let with = |flag: i32| {
+        let mask = SeccompCmpOp::MaskedEq(u64::from(flag.cast_unsigned()));
+        SeccompRule::new(vec![test(0, mask, flag)?])
+    };
+    flags.into_iter().map(with).collect()
 }
 
 const FORBIDDEN: &[i64] = &[
@@ -221,6 +284,13 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_setns,
     libc::SYS_mount,
     libc::SYS_umount2,
+    libc::SYS_fsopen,
+    libc::SYS_fspick,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_open_tree,
+    libc::SYS_move_mount,
+    libc::SYS_mount_setattr,
     libc::SYS_pivot_root,
     libc::SYS_chroot,
     libc::SYS_open_by_handle_at,
@@ -242,10 +312,16 @@ mod tests {
     use std::{
         env, fs,
         net::{TcpListener, TcpStream, UdpSocket},
-        os::unix::net::{UnixListener, UnixStream},
+        os::{
+            fd::AsRawFd,
+            unix::net::{UnixListener, UnixStream},
+        },
         process::Command,
         thread,
     };
+
+    use nix::sched::{CloneFlags, unshare};
+    use socket2::{Domain, Protocol, Socket, Type};
 
     use super::*;
 
@@ -298,6 +374,14 @@ mod tests {
                 is_refused(UdpSocket::bind("127.0.0.1:0"));
                 is_refused(UnixListener::bind(own.join("x.sock")));
                 is_refused(Command::new("/bin/true").status());
+                is_refused(Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::MPTCP)));
+                is_refused(Socket::new(
+                    libc::AF_NETLINK.into(),
+                    Type::RAW,
+                    Some(libc::NETLINK_NETFILTER.into()),
+                ));
+                is_refused(unshare(CloneFlags::CLONE_NEWUSER).map_err(Into::into));
+                is_refused(type_at(&listener));
                 is_refused(fs::write(&others, "gone"));
                 is_refused(fs::remove_file(&others));
                 is_refused(fs::create_dir(folder.join("more")));
@@ -311,6 +395,15 @@ mod tests {
                 assert!(caps::read(None, set).unwrap().is_empty(), "{set:?}");
             }
         });
+    }
+
+    /// What would type at a terminal, if it were one: the filter looks at the request alone.
+    #[expect(unsafe_code, reason = "no crate of ours has this call, and only this test needs it")]
+    fn type_at(file: &impl AsRawFd) -> io::Result<()> {
+        let typed = b"x".as_ptr();
+        // SAFETY: TIOCSTI reads one byte, which lives to the end of the program.
+        let done = unsafe { libc::ioctl(file.as_raw_fd(), libc::TIOCSTI, typed) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
     #[test]
@@ -331,8 +424,9 @@ mod tests {
         fs::write(far.join("log"), "").unwrap();
         std::os::unix::fs::symlink(far.join("log"), near.join("log")).unwrap();
         let far = far.canonicalize().unwrap();
-        assert_eq!(folders_of(&near.join("log")), [near.clone(), far]);
-        assert_eq!(folders_of(&near.join("new")), [near]);
-        assert!(folders_of(&folder.path().join("a/b")).is_empty());
+        assert_eq!(places_of(&near.join("log")), [near.clone(), far]);
+        assert_eq!(places_of(&near.join("new")), [near]);
+        assert!(places_of(&folder.path().join("a/b")).is_empty());
+        assert_eq!(places_of(Path::new("/dev/null")), [Path::new("/dev/null")]);
     }
 }

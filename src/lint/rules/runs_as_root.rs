@@ -18,7 +18,8 @@ pub(super) static RULE: Rule = Rule {
 fn check(cx: &Context<'_>, report: &mut Report<'_>) {
     let wrote = cx.config.runtime.get();
     match &cx.policy.runtime.account {
-        None if cx.host.is_some_and(|host| host.facts.serves_as_root) => {
+        // One that cannot be read has a finding of its own.
+        None if serves_as_root(cx) && wrote.is_none_or(|runtime| runtime.user.span().is_none()) => {
             let span = cx.config.runtime.span().unwrap_or_default();
             report
                 .of_file(span, "the service is started as root, and the file names nobody to serve")
@@ -38,6 +39,10 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
         }
         _ => {}
     }
+}
+
+fn serves_as_root(cx: &Context<'_>) -> bool {
+    cx.host.is_some_and(|host| host.facts.serves_as_root)
 }
 
 fn is_root(user: &str) -> bool {

@@ -92,7 +92,7 @@ pub fn remove(path: &Path, file: FileId) -> io::Result<()> {
     match FileId::of(path) {
         // Between the two calls another may come; a listener that starts there now finds its own
         // way.
-        Ok(found) if found == file => fs::remove_file(path),
+        Ok(found) if found == file && is_socket(path) => fs::remove_file(path),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
@@ -163,6 +163,10 @@ impl Drop for Aside {
             drop(fs::remove_file(&self.0));
         }
     }
+}
+
+fn is_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket())
 }
 
 /// Looks at what is at the path.

@@ -7,12 +7,13 @@ use std::{
 
 use crate::{
     facts::{self, Facts},
-    plan::{Bind, BindKey, Plan, build},
+    plan::{Bind, BindKey, Plan},
     policy::Policy,
     supervisor::{
-        Judgement, Options,
+        Accepted, Judgement, Options,
         admin::{self, protocol::Finding},
-        guardrails, load,
+        guardrails,
+        load::{self, Content},
         place::{self, Place},
     },
     sys::process::Account,
@@ -34,14 +35,16 @@ pub(super) struct Authority<'a> {
     /// Whose path sockets are, unless the file says.
     account: Option<Account>,
     /// What runs, by the word of who asks; it was judged here all the same.
-    running: Option<Policy>,
+    running: Option<Standing>,
     standing: Option<Standing>,
     /// The paths of every file that was judged good.
     paths: BTreeSet<PathBuf>,
 }
 
-/// What was judged last.
+/// What was judged to be good.
+#[derive(Clone)]
 struct Standing {
+    content: Content,
     policy: Policy,
     plan: Plan,
 }
@@ -62,10 +65,12 @@ impl<'a> Authority<'a> {
     pub(super) fn judge(&mut self, what: Subject) -> Result<(), Vec<String>> {
         self.standing = None;
         let facts = facts::live::read().map_err(|error| vec![error.to_string()])?;
-        let standing = match what {
-            Subject::Running => self.of_running(&facts)?,
-            Subject::File => self.of_file(facts)?,
+        let content = match (what, &self.running) {
+            (Subject::Running, Some(running)) => running.content.clone(),
+            (Subject::Running, None) => return Err(vec!["nothing runs yet".to_owned()]),
+            (Subject::File, _) => load::once(&self.options.file).map_err(|error| unread(&error))?,
         };
+        let standing = self.judged(content, facts)?;
         let admin = self.admin(&standing.policy);
         let keys = standing.plan.binds.keys().chain(admin.as_ref().map(|admin| &admin.key));
         let paths = keys.filter_map(BindKey::path).map(Path::to_owned);
@@ -74,30 +79,18 @@ impl<'a> Authority<'a> {
         Ok(())
     }
 
-    fn of_running(&self, facts: &Facts) -> Result<Standing, Vec<String>> {
-        let policy = self.running.clone().ok_or_else(|| vec!["nothing runs yet".to_owned()])?;
-        let plan = build::build(&policy, facts).map_err(|conflicts| {
-            conflicts.iter().map(|conflict| conflict.cause.to_string()).collect::<Vec<_>>()
-        })?;
-        Ok(Standing { policy, plan })
-    }
-
-    fn of_file(&self, facts: Facts) -> Result<Standing, Vec<String>> {
-        let unread = |error: &dyn std::error::Error| {
-            let why = error.source().map_or_else(String::new, |source| format!(": {source}"));
-            vec![format!("{error}{why}")]
-        };
-        let content = load::once(&self.options.file).map_err(|error| unread(&error))?;
+    /// Holds a content against the guardrails as they are now.
+    fn judged(&self, content: Content, facts: Facts) -> Result<Standing, Vec<String>> {
         let named = &self.options.guardrails;
         let guardrails = guardrails::load_to_run(named).map_err(|error| unread(&error))?;
-        let running = self.running.as_ref();
-        let judgement = Judgement::of(self.options, &content, facts, guardrails, running);
-        let reasons = || judgement.findings().iter().filter_map(reason).take(MAX_REASONS).collect();
-        match &judgement.accepted {
-            Some(accepted) => {
-                Ok(Standing { policy: accepted.policy.clone(), plan: accepted.plan.clone() })
+        let running = self.running.as_ref().map(|running| &running.policy);
+        let mut judgement = Judgement::of(self.options, &content, facts, guardrails, running);
+        match judgement.accepted.take() {
+            Some(Accepted { policy, plan, .. }) => Ok(Standing { content, policy, plan }),
+            None => {
+                let findings = judgement.findings();
+                Err(findings.iter().filter_map(reason).take(MAX_REASONS).collect())
             }
-            None => Err(reasons()),
         }
     }
 
@@ -133,10 +126,13 @@ impl<'a> Authority<'a> {
 
     /// What was judged last runs now.
     pub(super) fn commit(&mut self) {
-        if let Some(standing) = &self.standing {
-            self.running = Some(standing.policy.clone());
-        }
+        self.running.clone_from(&self.standing);
     }
+}
+
+fn unread(error: &dyn std::error::Error) -> Vec<String> {
+    let why = error.source().map_or_else(String::new, |source| format!(": {source}"));
+    vec![format!("{error}{why}")]
 }
 
 /// A finding that refuses the file, in one line.
@@ -144,5 +140,6 @@ fn reason(finding: &Finding) -> Option<String> {
     let refuses = !matches!(finding.level.as_str(), "info" | "warning");
     let code = finding.code.as_deref().filter(|_| refuses)?;
     let place = finding.place.as_deref().unwrap_or_default();
-    Some(format!("{code}: {} ({place})", finding.message))
+    let notes: String = finding.notes.iter().map(|note| format!("; {note}")).collect();
+    Some(format!("{code}: {} ({place}){notes}", finding.message))
 }

@@ -33,7 +33,7 @@ impl Launched {
                 self.0 = Some(child);
                 Answer::Launched { pid }
             }
-            Err(error) => refused(error.to_string()),
+            Err(error) => refused(format!("cannot start `{}`: {error}", program.path().display())),
         }
     }
 

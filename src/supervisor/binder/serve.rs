@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nix::unistd::dup2_stdin;
+use nix::{errno::Errno, unistd::dup2_stdin};
 use socket2::{Socket, Type};
 use tracing::{info, warn};
 
@@ -45,10 +45,13 @@ pub struct Terms {
 pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
     let channel = standard_input().map_err(set_up("take the channel"))?;
     process::ignore_signals_to_all().map_err(set_up("block signals"))?;
+    // It was started by a name that says nothing; where it has none, nothing is lost.
+    drop(process::call_this(c"portcullis-bind"));
     let place = terms.place.map(Place::at);
-    let account = terms.account.map(|(user, group)| Account { name: None, user, group });
+    let account = terms.account.map(account);
     let mut clerk = Clerk {
-        authority: Authority::new(options, place, account),
+        authority: Authority::new(options, place, account.clone()),
+        account,
         bound: BTreeMap::new(),
         last_ticket: 0,
         launched: Launched::default(),
@@ -61,6 +64,12 @@ pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+fn account((user, group): (u32, u32)) -> Account {
+    let found = Account::find(&user.to_string(), Some(&group.to_string()));
+    // Of a user without an entry nothing else is known.
+    found.unwrap_or(Account { name: None, user, group })
 }
 
 fn standard_input() -> io::Result<Socket> {
@@ -87,14 +96,23 @@ fn receive(channel: &Socket) -> io::Result<Option<Received>> {
         // It ended over an answer that it had not read.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::Interrupted => receive(channel),
+        // It was too long, or its descriptors were too many; the next may not be.
+        Err(error) if is_of_one_message(&error) => Ok(Some((Err(error), Vec::new()))),
         Err(error) => Err(error),
     }
+}
+
+fn is_of_one_message(error: &io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw);
+    matches!(errno, Some(Errno::EMSGSIZE | Errno::ENOBUFS | Errno::EMFILE))
 }
 
 /// Does what it is asked, as far as the file lets it.
 struct Clerk<'a> {
     authority: Authority<'a>,
-    /// What is open and does not listen yet.
+    /// Who serves, where this process is root and that one is not.
+    account: Option<Account>,
+    /// What is open and does not listen yet: one of each bind.
     bound: BTreeMap<u64, Bound>,
     last_ticket: u64,
     launched: Launched,
@@ -119,10 +137,14 @@ impl Clerk<'_> {
 
     fn answer(&mut self, request: Request, fds: Vec<OwnedFd>) -> Answer {
         match request {
-            Request::Judge { what } => match self.authority.judge(what) {
-                Ok(()) => Answer::Done,
-                Err(reasons) => Answer::Refused { reasons },
-            },
+            Request::Judge { what } => {
+                // Whatever is left is of a change that came to nothing.
+                self.bound.clear();
+                match self.authority.judge(what) {
+                    Ok(()) => Answer::Done,
+                    Err(reasons) => Answer::Refused { reasons },
+                }
+            }
             Request::Open { sockets } if sockets.len() > MAX_BATCH => {
                 refused("these are too many at a time")
             }
@@ -161,9 +183,15 @@ impl Clerk<'_> {
             warn!(socket = %wanted.key, reason, "refused to bind what nobody has granted");
             Box::new(Trouble::not_granted(wanted.key.clone(), reason))
         })?;
+        if self.bound.values().any(|bound| *bound.key() == bind.key) {
+            let reason = "it is open, and was not asked to listen";
+            return Err(Box::new(Trouble::not_granted(wanted.key, reason)));
+        }
+        let opened =
+            |neighbour| self.on_the_way_to(bind.key.path(), || bind::open(&bind, neighbour));
         let bound = match wanted.beside {
-            Beside::Nothing => bind::open(&bind, Neighbour::None),
-            Beside::Own => bind::open(&bind, Neighbour::Own),
+            Beside::Nothing => opened(Neighbour::None),
+            Beside::Own => opened(Neighbour::Own),
             Beside::Joining(more) => {
                 let more = NonZeroU16::new(more).filter(|more| *more < bind.sockets);
                 // Whoever asks might send any socket: it has to be one of this very address.
@@ -173,10 +201,15 @@ impl Clerk<'_> {
                     let reason = "the group that is to grow is not of this address";
                     return Err(Box::new(Trouble::not_granted(wanted.key, reason)));
                 };
-                bind::open_siblings(&live, &bind, more)
+                Ok(bind::open_siblings(&live, &bind, more))
             }
         };
-        let bound = bound.map_err(|error| Box::new(Trouble::from(error)))?;
+        let bound = match bound {
+            Ok(bound) => bound.map_err(|error| Box::new(Trouble::from(error)))?,
+            Err(error) => {
+                return Err(Box::new(Trouble::not_granted(wanted.key, &error.to_string())));
+            }
+        };
         self.last_ticket += 1;
         self.bound.insert(self.last_ticket, bound);
         Ok(self.last_ticket)
@@ -189,9 +222,11 @@ impl Clerk<'_> {
             let Some(bound) = self.bound.remove(ticket) else {
                 return client.tell(&refused("there is no such ticket"), &[]);
             };
-            match bound.listen() {
-                Ok(sockets) => listening.extend(sockets.into_iter().map(|one| (*ticket, one))),
-                Err(error) => errors.push(Trouble::from(error)),
+            let key = bound.key().clone();
+            match self.on_the_way_to(key.path(), || bound.listen()) {
+                Ok(Ok(sockets)) => listening.extend(sockets.into_iter().map(|one| (*ticket, one))),
+                Ok(Err(error)) => errors.push(Trouble::from(error)),
+                Err(error) => errors.push(Trouble::not_granted(key, &error.to_string())),
             }
         }
         if errors.is_empty() {
@@ -199,7 +234,9 @@ impl Clerk<'_> {
         }
         // A path socket that took its place already gives it back by removing its file.
         for (path, file) in listening.iter().filter_map(|(_, socket)| socket.named_file()) {
-            if let Err(error) = bind::remove(path, file) {
+            if let Err(error) =
+                self.on_the_way_to(Some(path), || bind::remove(path, file)).flatten()
+            {
                 warn!(%error, path = %path.display(), "cannot remove the socket's file");
             }
         }
@@ -207,11 +244,24 @@ impl Clerk<'_> {
         client.tell(&Answer::Unbound { errors }, &[])
     }
 
+    /// Does something at a path. Where who serves could lead this process elsewhere, it is done as
+    /// that user, who cannot get further by it than by itself.
+    fn on_the_way_to<T>(&self, path: Option<&Path>, act: impl FnOnce() -> T) -> io::Result<T> {
+        match (&self.account, path) {
+            (Some(account), Some(path))
+                if process::could_redirect(account, path).unwrap_or(true) =>
+            {
+                account.act(act)
+            }
+            _ => Ok(act()),
+        }
+    }
+
     fn remove(&self, path: &Path, file: FileId) -> Answer {
         if !self.authority.has_had(path) {
             return refused("no file that was in force has this path");
         }
-        match bind::remove(path, file) {
+        match self.on_the_way_to(Some(path), || bind::remove(path, file)).flatten() {
             Ok(()) => Answer::Done,
             Err(error) => refused(error.to_string()),
         }

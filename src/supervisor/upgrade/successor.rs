@@ -48,6 +48,11 @@ impl Program {
         Ok(Self { path, arguments: lasting(arguments.skip(1)) })
     }
 
+    /// Its file.
+    pub(in crate::supervisor) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Starts it to take over, with the channel as its standard input.
     pub(in crate::supervisor) fn start(&self, channel: OwnedFd) -> io::Result<Child> {
         Command::new(&self.path)

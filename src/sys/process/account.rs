@@ -3,7 +3,8 @@
 use std::{ffi::CString, io};
 
 use nix::unistd::{
-    Gid, Group, Uid, User, getresgid, getresuid, initgroups, setgroups, setresgid, setresuid,
+    Gid, Group, Uid, User, getegid, geteuid, getgrouplist, getgroups, getresgid, getresuid,
+    initgroups, setegid, seteuid, setgroups, setresgid, setresuid,
 };
 
 /// A user and a group that a process can become.
@@ -77,6 +78,40 @@ impl Account {
         // Where somebody stands in between (an emulation, a preloaded library), a call may have
         // succeeded without effect.
         if is_user && is_group { Ok(()) } else { Err(io::Error::other("it had no effect")) }
+    }
+}
+
+impl Account {
+    /// The groups that it is in.
+    ///
+    /// # Errors
+    /// When the group database cannot be read.
+    pub fn groups(&self) -> io::Result<Vec<u32>> {
+        let own = Gid::from_raw(self.group);
+        let groups = match &self.name {
+            Some(name) => getgrouplist(&CString::new(name.as_str())?, own)?,
+            None => vec![own],
+        };
+        Ok(groups.into_iter().map(Gid::as_raw).collect())
+    }
+
+    /// Does something as it: what the kernel lets it, and no more. For a process of root that has
+    /// one thread, and is root again afterwards.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then nothing was done, or the process is still it and should end.
+    pub fn act<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        let before = (getgroups()?, getegid(), geteuid());
+        let groups: Vec<_> = self.groups()?.into_iter().map(Gid::from_raw).collect();
+        setgroups(&groups)?;
+        setegid(Gid::from_raw(self.group))?;
+        seteuid(Uid::from_raw(self.user))?;
+        let done = act();
+        let (groups, group, user) = before;
+        seteuid(user)?;
+        setegid(group)?;
+        setgroups(&groups)?;
+        Ok(done)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Whether this process could change a file that is to bind it.
+//! Whether a process could change a file that is to bind it, or the way to one.
 
 use std::{
     fs::Metadata,
@@ -8,6 +8,8 @@ use std::{
 };
 
 use nix::unistd::{getegid, geteuid, getgroups};
+
+use super::Account;
 
 /// Who a process acts as.
 struct Actor {
@@ -31,9 +33,7 @@ pub fn could_change(path: &Path) -> io::Result<Option<String>> {
     }
     for directory in path.ancestors().skip(1) {
         let meta = directory.metadata()?;
-        // In a sticky directory nobody but the owner takes a file's place.
-        let is_sticky = meta.mode() & STICKY != 0 && meta.uid() == SUPERUSER;
-        if let Some(how) = actor.way_into(&meta).filter(|_| !is_sticky) {
+        if let Some(how) = actor.way_into(&meta).filter(|_| !is_sticky(&meta)) {
             return Ok(Some(format!("the directory `{}`: {how}", directory.display())));
         }
         if directory.components().eq([Component::RootDir]) {
@@ -41,6 +41,35 @@ pub fn could_change(path: &Path) -> io::Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// Whether an account could put another folder, or a link to one, in the place of one on the way to
+/// this path, or another file in it: whoever acts there with more rights may be led elsewhere.
+///
+/// # Errors
+/// When a folder on the way cannot be asked.
+pub fn could_redirect(account: &Account, path: &Path) -> io::Result<bool> {
+    let actor = Actor { user: account.user, groups: account.groups()? };
+    let path = std::path::absolute(path)?;
+    let folder = path.parent().unwrap_or(&path);
+    let real = folder.canonicalize()?;
+    for step in folder.ancestors().chain(real.ancestors()) {
+        let meta = step.symlink_metadata()?;
+        let is_way = if meta.is_symlink() {
+            meta.uid() == actor.user
+        } else {
+            actor.way_into(&meta).is_some() && !is_sticky(&meta)
+        };
+        if is_way {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether nobody but the owner takes the place of a file in this directory.
+fn is_sticky(directory: &Metadata) -> bool {
+    directory.mode() & STICKY != 0 && directory.uid() == SUPERUSER
 }
 
 const SUPERUSER: u32 = 0;
@@ -73,7 +102,45 @@ impl Actor {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        fs,
+        os::unix::fs::{PermissionsExt, chown, symlink},
+    };
+
     use super::*;
+
+    #[test]
+    fn a_way_is_safe_where_every_folder_and_link_on_it_is_another_s() {
+        let top = tempfile::tempdir().unwrap();
+        let at = |path: &str| top.path().join(path);
+        let me = geteuid().as_raw();
+        let of = |user| Account { name: None, user, group: 4_294_967_000 };
+        let (owner, stranger) = (of(me), of(4_294_967_001));
+        fs::set_permissions(top.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        for folder in ["safe", "open"] {
+            fs::create_dir(at(folder)).unwrap();
+        }
+        fs::set_permissions(at("open"), fs::Permissions::from_mode(0o757)).unwrap();
+        symlink(at("safe"), at("open/link")).unwrap();
+        symlink(at("open"), at("safe/link")).unwrap();
+        let strangers = [
+            ("safe/x.sock", false),
+            ("open/x.sock", true),
+            ("open/link/x.sock", true),
+            ("safe/link/x.sock", true),
+            ("safe/../open/x.sock", true),
+        ];
+        for (path, way) in strangers {
+            assert_eq!(could_redirect(&stranger, &at(path)).unwrap(), way, "{path}");
+        }
+        // The superuser is told of others only.
+        assert_eq!(could_redirect(&owner, &at("safe/x.sock")).unwrap(), me != SUPERUSER);
+        assert!(could_redirect(&stranger, &at("nowhere/x.sock")).is_err());
+        if me == SUPERUSER {
+            chown(at("safe"), Some(stranger.user), None).unwrap();
+            assert!(could_redirect(&stranger, &at("safe/x.sock")).unwrap());
+        }
+    }
 
     #[test]
     fn only_what_others_own_and_keep_to_themselves_binds() {
