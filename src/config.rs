@@ -338,7 +338,7 @@ pub struct Runtime {
     /// `per_core` (default) or a number.
     pub workers: Field<CountOrWord>,
     /// The user that serves, by name or number, where the program is started as root; `root` if
-    /// that is meant. What needs root is left to a process that does nothing but bind.
+    /// that is meant. What needs root is left to a process of its own.
     pub user: Field<String>,
     /// Its group; by default that of the user.
     pub group: Field<String>,

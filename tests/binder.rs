@@ -165,7 +165,7 @@ fn what_the_file_does_not_say_is_refused_and_what_it_says_is_handed_over() {
             ] {
                 for beside in [Beside::Nothing, Beside::Own] {
                     let why = binder.open(wanted.clone(), beside, &[]).unwrap_err();
-                    assert!(why.contains("no file that is in force asks for this"), "{why}");
+                    assert!(why.contains("does not ask for this socket"), "{why}");
                 }
             }
             // What was granted by an earlier file is so no more.
@@ -178,7 +178,8 @@ fn what_the_file_does_not_say_is_refused_and_what_it_says_is_handed_over() {
             let ticket = binder.open(granted, Beside::Nothing, &[]).unwrap();
             let here: SocketAddr = "127.0.0.1:80".parse().unwrap();
             assert!(TcpStream::connect(here).is_err(), "it does not listen yet");
-            let (answer, fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
+            let (answer, fds) =
+                binder.ask_with(&Request::Listen { tickets: vec![ticket], more: false }, &[]);
             let is_one =
                 matches!(&answer, Answer::Listening { sockets, more: false } if sockets.len() == 1);
             assert!(is_one, "{answer:?}");
@@ -206,7 +207,8 @@ fn a_group_grows_beside_a_socket_of_its_own_address_only() {
         assert!(binder.open(key.clone(), Beside::Joining(1), &[]).is_err(), "without any");
         drop(untied);
         let ticket = binder.open(key.clone(), Beside::Nothing, &[]).unwrap();
-        let (_, fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
+        let (_, fds) =
+            binder.ask_with(&Request::Listen { tickets: vec![ticket], more: false }, &[]);
         assert!(binder.open(key.clone(), Beside::Joining(0), &[fds[0].as_fd()]).is_err());
         assert!(
             binder.open(key.clone(), Beside::Joining(2), &[fds[0].as_fd()]).is_err(),
@@ -241,7 +243,8 @@ fn in_a_folder_of_who_serves_nothing_is_done_that_it_could_not_do_itself() {
             let address = BindAddress::Unix(path.clone());
             let key = BindKey { address, device: None, unnumbered: None };
             let ticket = binder.open(key.clone(), Beside::Nothing, &[]).unwrap();
-            let (answer, _fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
+            let (answer, _fds) =
+                binder.ask_with(&Request::Listen { tickets: vec![ticket], more: false }, &[]);
             let Answer::Listening { sockets, .. } = answer else { panic!("{answer:?}") };
             assert_eq!(fs::metadata(&path).unwrap().uid(), 65_534);
 
@@ -305,14 +308,15 @@ fn only_a_file_of_a_path_that_it_has_had_is_removed() {
     binder.judges();
     let key = BindKey { address: BindAddress::Unix(path.clone()), device: None, unnumbered: None };
     let ticket = binder.open(key, Beside::Nothing, &[]).unwrap();
-    let (answer, _fds) = binder.ask_with(&Request::Listen { tickets: vec![ticket] }, &[]);
+    let (answer, _fds) =
+        binder.ask_with(&Request::Listen { tickets: vec![ticket], more: false }, &[]);
     let Answer::Listening { sockets, .. } = answer else { panic!("{answer:?}") };
     let id = sockets[0].file.unwrap();
     fs::hard_link(&path, &other).unwrap();
     let remove = |path: &Path| Request::Remove { path: path.to_owned(), file: id };
-    binder.refuses(&remove(&other), "no file that was in force has this path");
+    binder.refuses(&remove(&other), "no file that was judged good has this path");
     let beside = file.folder().join("./x.sock/../other.sock");
-    binder.refuses(&remove(&beside), "no file that was in force has this path");
+    binder.refuses(&remove(&beside), "no file that was judged good has this path");
     // Another file in its place is another's.
     fs::remove_file(&path).unwrap();
     symlink(&other, &path).unwrap();
@@ -334,16 +338,20 @@ fn what_makes_no_sense_is_refused_and_the_next_request_is_answered() {
         let (number, answer, _) = binder.hear();
         assert!(number == 0 && matches!(answer, Answer::Refused { .. }), "{answer:?}");
     }
-    binder.refuses(&Request::Listen { tickets: vec![7] }, "no such ticket");
+    binder.refuses(&Request::Listen { tickets: vec![7], more: false }, "no such ticket");
+    let some = Request::Listen { tickets: vec![8], more: true };
+    assert_eq!(binder.ask(&some), Answer::Done);
+    binder.refuses(&Request::Listen { tickets: Vec::new(), more: false }, "no such ticket");
     binder.refuses(&Request::Launch, "a descriptor");
     let key = tcp("127.0.0.1:8080", Some("lo"));
     let many = vec![Wanted { key, beside: Beside::Nothing }; message::MAX_BATCH + 1];
     binder.refuses(&Request::Open { sockets: many }, "too many");
-    assert_eq!(binder.ask(&Request::Abandon { tickets: vec![7] }), Answer::Done);
+    binder.say(&message::write(&(0, Request::Abandon { ticket: 7 })).unwrap(), &[]);
     let unnumbered = Some(ListenerId::new("web"));
     let key = BindKey { unnumbered, ..tcp("127.0.0.1:0", Some("lo")) };
     binder.judges();
-    assert!(binder.open(key, Beside::Nothing, &[]).is_err(), "port 0 is another socket");
+    let why = binder.open(key, Beside::Nothing, &[]).unwrap_err();
+    assert!(why.contains("does not ask for this socket"), "port 0 is another socket: {why}");
 }
 
 #[test]

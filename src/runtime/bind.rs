@@ -6,7 +6,7 @@
 //!   Bind ───────────▶ Bound ─────────────────▶ BoundSocket…
 //!                       │ drop                     ▲
 //!                       ▼                          │ listen
-//!                    nothing happened            Bound ◀── open_siblings(live BoundSocket)
+//!                    nothing happened            Bound ◀── open_siblings(live socket)
 //! ```
 //!
 //! A [`Bound`] takes no traffic, so a reload opens all it needs, and only when nothing failed lets
@@ -45,7 +45,7 @@ use socket2::{SockRef, Socket};
 
 use crate::plan::{Bind, BindAddress, BindKey};
 
-/// Whether a socket of this process may already be at the address.
+/// Whether a socket of this service may already be at the address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
     /// Nothing: whatever is found there is somebody else's.
@@ -149,7 +149,8 @@ impl BoundSocket {
         &self.address
     }
 
-    /// A socket that another process has opened for this one, and verified.
+    /// Takes a socket that the process that binds has opened. Nothing is checked again: it is this
+    /// very program, and has read the options back.
     #[must_use]
     pub fn opened_elsewhere(
         fd: OwnedFd,

@@ -141,9 +141,7 @@ impl AdminSocket {
 
     /// Removes the file, unless another process has put its own there.
     pub(super) fn remove_file(&self) {
-        if let Some((path, file)) = self.socket.named_file() {
-            self.binder.remove(path, file);
-        }
+        self.binder.remove_file(&self.socket);
     }
 
     /// Answers nobody new, and waits for those who are being answered.

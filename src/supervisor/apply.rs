@@ -83,7 +83,7 @@ impl Supervisor<'_> {
         let key = admin::bind(&wanted).key;
         let opened = self.service.binder.open(&[(key, beside, None)])?.pop();
         match opened.ok_or(BinderError::Unexpected)? {
-            Ok(bound) => Ok(Some(NewAdmin(Some((wanted, bound))))),
+            Ok(opened) => Ok(Some(NewAdmin(Some((wanted, opened))))),
             Err(error) if policy.runtime.admin == policy::Admin::Private => {
                 warn!(%error, why = %error.source, "no admin socket");
                 Ok(Some(NewAdmin(None)))
@@ -95,9 +95,9 @@ impl Supervisor<'_> {
     /// Puts the new admin socket in the place of the old one.
     pub(super) async fn place_admin(&mut self, new: Option<NewAdmin>) {
         let Some(NewAdmin(new)) = new else { return };
-        let served = new.map(|(wanted, bound)| {
+        let served = new.map(|(wanted, opened)| {
             let binder = self.service.binder.clone();
-            let socket = AdminSocket::serve(bound, binder, wanted.mode, self.ask.clone())?;
+            let socket = AdminSocket::serve(opened, binder, wanted.mode, self.ask.clone())?;
             Ok::<_, AdminError>(Admin { wanted, socket })
         });
         let old = match served.transpose() {

@@ -16,6 +16,10 @@
 //! the privileges are gone binds a port below 1024 in this way, and sockets of one address have one
 //! user, without which the kernel lets none join another.
 //!
+//! It also removes the files of path sockets, and starts the new program of an upgrade: the other
+//! may do neither. Where that one could change a folder on the way to a path, the binder acts there
+//! as its user, so that nobody leads root elsewhere by it.
+//!
 //! The binder is the same program, and ends when the other does. It holds no socket that listens:
 //! one that nobody accepts from would take clients away.
 
@@ -27,9 +31,12 @@ mod serve;
 use std::{
     collections::BTreeMap,
     io,
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::process::ExitStatusExt as _,
+    },
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -40,16 +47,19 @@ use tracing::warn;
 
 pub use self::serve::{Terms, serve};
 
-use self::message::{Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, Request, Subject};
+use self::message::{
+    Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, MAX_TICKETS, Request, Subject,
+};
 use super::upgrade::Program;
 use crate::{
     plan::BindKey,
-    runtime::bind::{self, BindError, BoundSocket, FileId},
+    runtime::bind::{self, BindError, BoundSocket},
     sys::{process::Account, scm},
 };
 
 /// Time for an answer. The longest is about a port in use on a host of very many processes, or
-/// about a file of very many listeners. The service manager waits longer for a sign of life.
+/// about a file of very many listeners. The event loop stands still meanwhile, so it is well below
+/// the time that the service manager waits for a sign of life.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Time for what is done at once, such as to remove a file, and for an answer once one has not come
@@ -98,7 +108,7 @@ pub(super) enum BinderError {
     #[error("the process that binds refuses: {}", .0.join("; "))]
     Refused(Vec<String>),
     /// Sockets that were bound cannot listen.
-    #[error("{}", .0.first().map_or_else(String::new, ToString::to_string))]
+    #[error("sockets cannot listen: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
     Unbound(Vec<BindError>),
     /// It says what has no place there.
     #[error("the process that binds says something else than was to come")]
@@ -142,7 +152,7 @@ impl Binder {
 
     /// What was judged last runs from here on.
     pub(super) fn commit(&self) {
-        if let Err(error) = self.do_it(&Request::Commit) {
+        if let Err(error) = self.have_done(&Request::Commit) {
             warn!(%error, "the next reload may be held against an older file");
         }
     }
@@ -161,7 +171,7 @@ impl Binder {
             let sockets = batch.iter().map(one).collect();
             let live: Vec<_> = batch.iter().filter_map(|(_, _, live)| *live).collect();
             let answer = self.ask(&Request::Open { sockets }, &live, PATIENCE)?.0;
-            let Answer::Opened { sockets } = answer else { return Err(unexpected(answer)) };
+            let Answer::Opened { sockets } = answer else { return Err(not_done(answer)) };
             if sockets.len() != batch.len() {
                 return Err(BinderError::Unexpected);
             }
@@ -186,7 +196,17 @@ impl Binder {
             keys.insert(ticket, one.key.clone());
         }
         let mut channel = self.channel();
-        channel.send(&Request::Listen { tickets }, &[])?;
+        let mut batches = tickets.chunks(MAX_TICKETS).peekable();
+        while let Some(batch) = batches.next() {
+            let more = batches.peek().is_some();
+            channel.send(&Request::Listen { tickets: batch.to_vec(), more }, &[])?;
+            if more {
+                done(channel.receive(PATIENCE)?.0)?;
+            }
+        }
+        if tickets.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut listening = Vec::new();
         loop {
             let (answer, fds) = channel.receive(PATIENCE)?;
@@ -205,15 +225,16 @@ impl Binder {
                     let errors = errors.into_iter().map(BindError::from).collect();
                     return Err(BinderError::Unbound(errors));
                 }
-                other => return Err(unexpected(other)),
+                other => return Err(not_done(other)),
             }
         }
     }
 
     /// Removes the file of a path socket, unless another has taken its place. What is this
     /// process's own it can remove without the other.
-    pub(super) fn remove(&self, path: &Path, file: FileId) {
-        let removed = self.do_it(&Request::Remove { path: path.to_owned(), file });
+    pub(super) fn remove_file(&self, socket: &BoundSocket) {
+        let Some((path, file)) = socket.named_file() else { return };
+        let removed = self.have_done(&Request::Remove { path: path.to_owned(), file });
         if let Err(error) = removed
             && bind::remove(path, file).is_err()
         {
@@ -233,27 +254,23 @@ impl Binder {
     pub(super) fn launch(&self, input: BorrowedFd<'_>) -> Result<u32, BinderError> {
         match self.ask(&Request::Launch, &[input], PATIENCE)?.0 {
             Answer::Launched { pid } => Ok(pid),
-            other => Err(unexpected(other)),
+            other => Err(not_done(other)),
         }
     }
 
-    /// How what was launched has ended, in words and with its exit code; `None` if it had to be
-    /// ended.
+    /// How what was launched has ended; `None` if it had to be ended.
     ///
     /// # Errors
     /// When that is not known.
-    pub(super) fn end(
-        &self,
-        within: Duration,
-    ) -> Result<Option<(String, Option<i32>)>, BinderError> {
+    pub(super) fn end(&self, within: Duration) -> Result<Option<ExitStatus>, BinderError> {
         let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
         match self.ask(&Request::End { within_ms }, &[], within + PATIENCE)?.0 {
-            Answer::Ended { status } => Ok(status),
-            other => Err(unexpected(other)),
+            Answer::Ended { status } => Ok(status.map(ExitStatus::from_raw)),
+            other => Err(not_done(other)),
         }
     }
 
-    fn do_it(&self, request: &Request) -> Result<(), BinderError> {
+    fn have_done(&self, request: &Request) -> Result<(), BinderError> {
         done(self.ask(request, &[], IMPATIENCE)?.0)
     }
 
@@ -290,7 +307,7 @@ impl Drop for Opened {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             // A process that is gone has closed it.
-            drop(self.binder.do_it(&Request::Abandon { tickets: vec![ticket] }));
+            drop(self.binder.channel().send(&Request::Abandon { ticket }, &[]));
         }
     }
 }
@@ -299,7 +316,7 @@ impl Channel {
     fn send(&mut self, request: &Request, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         self.asked += 1;
         let bytes = message::write(&(self.asked, request))?;
-        scm::send(self.socket.as_fd(), &bytes, fds).map(drop)
+        scm::uninterrupted(|| scm::send(self.socket.as_fd(), &bytes, fds)).map(drop)
     }
 
     fn receive(&mut self, patience: Duration) -> io::Result<(Answer, Vec<OwnedFd>)> {
@@ -307,7 +324,8 @@ impl Channel {
         self.socket.set_read_timeout(Some(patience))?;
         let mut buffer = vec![0; MAX_MESSAGE];
         loop {
-            let received = scm::receive(self.socket.as_fd(), &mut buffer).map_err(plainly);
+            let receive = || scm::receive(self.socket.as_fd(), &mut buffer);
+            let received = scm::uninterrupted(receive).map_err(plainly);
             let is_out_of_time = |error: &io::Error| error.kind() == io::ErrorKind::TimedOut;
             self.is_late = received.as_ref().is_err_and(is_out_of_time);
             let received = received?;
@@ -337,11 +355,11 @@ fn plainly(error: io::Error) -> io::Error {
 fn done(answer: Answer) -> Result<(), BinderError> {
     match answer {
         Answer::Done => Ok(()),
-        other => Err(unexpected(other)),
+        other => Err(not_done(other)),
     }
 }
 
-fn unexpected(answer: Answer) -> BinderError {
+fn not_done(answer: Answer) -> BinderError {
     match answer {
         Answer::Refused { reasons } => BinderError::Refused(reasons),
         _ => BinderError::Unexpected,

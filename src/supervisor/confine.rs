@@ -14,17 +14,14 @@ use super::{Failure, Options, binder::Binder, load, place::Place, set_up};
 use crate::{
     compile,
     facts::Facts,
-    policy::{self, Runtime},
+    policy::Runtime,
     sys::{
-        process::{self, Account},
+        process::{self, Account, ROOT},
         sandbox,
     },
 };
 
-/// The number of the user that no permission stops.
-const ROOT: u32 = 0;
-
-/// What this process has beside itself, and what it is.
+/// Having one tells you that this process is who it is to be, and that another binds for it.
 #[derive(Debug)]
 pub(super) struct Service {
     /// Who binds for it.
@@ -42,8 +39,8 @@ pub(super) struct Service {
 impl Service {
     /// Starts the binder, and becomes whom the file names, confined.
     ///
-    /// What the file says is judged afterwards, by whom it is to bind: so far only who that is
-    /// counts.
+    /// Of the file only `runtime` is read here, for who serves and where the log is; it is judged
+    /// later, here and by the binder, each for itself.
     ///
     /// # Errors
     /// When the file cannot be read, its user is not there, or a process cannot be started.
@@ -53,7 +50,9 @@ impl Service {
         let shown = options.file.display().to_string();
         let runtime = compile::runtime(&shown, &content.bytes);
         let is_root = process::effective_user() == ROOT;
-        let account = runtime.account.as_ref().filter(|_| is_root).map(account).transpose()?;
+        let named = runtime.account.as_ref().filter(|_| is_root);
+        let account =
+            named.map(|named| Account::find(&named.user, named.group.as_deref())).transpose()?;
         let account = account.filter(|account| account.user != ROOT);
         let place = place(options, account.as_ref());
         let may_bind_privileged = process::may_bind_privileged().unwrap_or(false);
@@ -79,8 +78,8 @@ impl Service {
         let writable: Vec<_> =
             folder.into_iter().chain(log.into_iter().flat_map(sandbox::places_of)).collect();
         match sandbox::restrict_files(&writable) {
-            Ok(confinement) => {
-                for lacking in confinement.lacking {
+            Ok(all_lacking) => {
+                for lacking in all_lacking {
                     warn!(%lacking, "the sandbox is not whole on this host");
                 }
             }
@@ -124,19 +123,19 @@ impl Service {
 
     /// A file that could not be read, with who was to.
     pub(super) fn unreadable(&self, error: io::Error) -> io::Error {
-        let Some(account) = self.account.as_ref() else { return error };
+        let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let Some(account) = self.account.as_ref().filter(|_| is_denied) else { return error };
         let user = account.name.clone().unwrap_or_else(|| account.user.to_string());
         let kind = error.kind();
-        io::Error::new(kind, format!("{error} (user `{user}` has to be able to, to follow it)"))
+        io::Error::new(
+            kind,
+            format!("{error} (user `{user}`, who serves, has to be able to read it)"),
+        )
     }
 }
 
-fn account(named: &policy::Account) -> Result<Account, Failure> {
-    Ok(Account::find(&named.user, named.group.as_deref())?)
-}
-
 fn give_up_privileges(account: Option<&Account>) -> io::Result<()> {
-    sandbox::bound_capabilities()?;
+    sandbox::clear_bounding_set()?;
     if let Some(account) = account {
         account.assume()?;
     }

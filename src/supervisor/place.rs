@@ -18,11 +18,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     policy::{Admin, Runtime, UnixSocket},
-    sys::process::{self, Account},
+    sys::process::{self, Account, ROOT},
 };
-
-/// The number of the user that no permission stops.
-const ROOT: u32 = 0;
 
 /// Bytes of the hash in a name: enough that no two files meet, and short, as socket paths have to
 /// be.
@@ -71,7 +68,7 @@ impl Place {
         Err(reason)
     }
 
-    /// One that another process has found.
+    /// One that another process has found: no folder and no name of its own are made for it.
     pub(super) fn at(stem: PathBuf) -> Self {
         Self { stem }
     }
@@ -83,7 +80,7 @@ impl Place {
 
     /// The folder.
     pub(super) fn folder(&self) -> &Path {
-        self.stem.parent().expect("a name in a folder")
+        self.stem.parent().expect("`Place::of` joins a name to a folder")
     }
 
     /// The instance lock.
@@ -119,8 +116,8 @@ pub fn admin_sockets(file: &Path, runtime: &Runtime) -> io::Result<Vec<UnixSocke
             let name = name_of(file)?;
             let asking = process::effective_user();
             let serving = runtime.account.as_ref().filter(|_| asking == ROOT);
-            let serving = serving.and_then(|named| Account::find(&named.user, None).ok());
-            let user = serving.map_or(asking, |account| account.user);
+            let serving = serving.and_then(|named| process::user_id(&named.user).ok().flatten());
+            let user = serving.unwrap_or(asking);
             // Below it anybody may have made a folder by our name.
             let is_trusted = |folder: &PathBuf| !folder.starts_with(SHARED) || is_own(folder, user);
             let folders = folders(user).filter(is_trusted);

@@ -31,7 +31,7 @@ impl Supervisor<'_> {
             Refusal::AccessLog(error) => ("cannot open the access log", error),
             Refusal::Workers(error) => ("cannot start workers", error),
         };
-        error!(error = %error, "{what}; what runs stays");
+        error!(%error, "{what}; what runs stays");
         vec![Finding::error(format!("{what}: {error}"))]
     }
 

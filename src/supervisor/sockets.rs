@@ -248,9 +248,7 @@ impl Sockets {
     fn close(&mut self, key: &BindKey, done: &mut Done) {
         if let Some(group) = self.groups.remove(key) {
             for (_, socket) in group.sockets {
-                if let Some((path, file)) = socket.named_file() {
-                    self.binder.remove(path, file);
-                }
+                self.binder.remove_file(&socket);
                 done.closed.push(socket);
             }
         }

@@ -30,6 +30,7 @@ mod take;
 
 use std::{
     os::fd::{AsFd as _, OwnedFd},
+    process::ExitStatus,
     sync::Arc,
     time::Duration,
 };
@@ -71,9 +72,6 @@ pub const HAND_OVER: Duration = Duration::from_secs(60);
 
 /// Time for a process that has closed its end of the channel to be gone.
 const LAST_BREATH: Duration = Duration::from_secs(1);
-
-/// What an exit code of 1 says.
-const REFUSED: &str = "its file is refused (exit code 1)";
 
 /// Time for a new process to be asked at the admin socket once it serves.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -160,9 +158,8 @@ impl Supervisor<'_> {
         let is_gone = matches!(error, GiveError::Broken(Broken::Gone));
         let within = if is_gone { LAST_BREATH } else { Duration::ZERO };
         let reason = match self.end(giving.child, within).await {
-            Some((words, code)) => {
-                let words = if code == Some(1) { REFUSED } else { &words };
-                format!("the new process ended before it served: {words}")
+            Some(status) => {
+                format!("the new process ended before it served: {}", words(status))
             }
             None => error.to_string(),
         };
@@ -207,7 +204,7 @@ impl Supervisor<'_> {
     }
 
     /// Ends what was launched, unless it ends by itself in time; how it did, if so.
-    async fn end(&self, child: Option<u32>, within: Duration) -> Option<(String, Option<i32>)> {
+    async fn end(&self, child: Option<u32>, within: Duration) -> Option<ExitStatus> {
         child?;
         let binder = self.service.binder.clone();
         // The kernel may take its time, and clients of the admin socket are not to wait for it.
@@ -283,6 +280,13 @@ pub(super) fn tell_sessions(given: Option<&Given>, sessions: usize) {
 /// This process, as a second copy is told of it.
 pub(super) fn this_process() -> Holder {
     Holder { pid: std::process::id(), since: report::now() }
+}
+
+fn words(status: ExitStatus) -> String {
+    match status.code() {
+        Some(1) => "its file is refused (exit code 1)".to_owned(),
+        _ => status.to_string(),
+    }
 }
 
 /// Whoever asked may be gone.

@@ -5,7 +5,7 @@ mod holder;
 mod instance;
 mod writable;
 
-pub use account::{Account, NoAccount, group_id, user_id};
+pub use account::{Account, NoAccount, ROOT, group_id, user_id};
 pub use holder::{Holder, Holders, holders_of, name_of};
 pub use instance::{Instance, instances};
 pub use writable::{could_change, could_redirect};
@@ -59,13 +59,13 @@ pub fn descriptor_ceiling() -> io::Result<u64> {
     Ok(getrlimit(Resource::RLIMIT_NOFILE)?.1)
 }
 
-/// Has this thread leave alone the signals by which a terminal or a service manager ends all
-/// processes of a service at once. What it starts inherits that, unless it says
-/// [`heed_every_signal`].
+/// Blocks, in this thread, the signals by which a terminal or a service manager ends all processes
+/// of a service at once. The mask outlives `exec`, so a program that is started from here has to
+/// say [`heed_every_signal`].
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn ignore_signals_to_all() -> io::Result<()> {
+pub fn block_signals_to_all() -> io::Result<()> {
     let mut signals = SigSet::empty();
     for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
         signals.add(signal);

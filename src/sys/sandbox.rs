@@ -6,7 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -28,33 +28,30 @@ const WANTED: ABI = ABI::V6;
 /// The bits of a socket's type that are its kind, and not flags (`SOCK_TYPE_MASK`).
 const KIND: u64 = 0xf;
 
-/// How much of it the kernel holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Confinement {
-    /// What is not held, one thing each, in words.
-    pub lacking: Vec<String>,
-}
-
 /// Why a process could not be confined.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot {act}: {reason}")]
-pub struct Unconfined {
-    act: &'static str,
-    reason: String,
-}
-
-impl Unconfined {
-    fn at<E: fmt::Display>(act: &'static str) -> impl FnOnce(E) -> Self {
-        move |error| Self { act, reason: error.to_string() }
-    }
+pub enum Unconfined {
+    /// The kernel has Landlock and refuses.
+    #[error("cannot confine this process by Landlock: {0}")]
+    Landlock(RulesetError),
+    /// A place that is to be writable cannot be opened.
+    #[error("cannot confine this process by Landlock: {0}")]
+    Place(PathFdError),
+    /// No filter for this architecture.
+    #[error("cannot confine this process by seccomp: {0}")]
+    Filter(seccompiler::BackendError),
+    /// The kernel refuses the filter.
+    #[error("cannot confine this process by seccomp: {0}")]
+    Seccomp(seccompiler::Error),
 }
 
 /// Has no program that this thread starts get a capability by its file. It takes CAP_SETPCAP, so it
-/// is to come before [`drop_capabilities`]; a process without it can give none away either.
+/// is to come before [`drop_capabilities`]; without it the set stays as it is, and
+/// [`forbid_new_privileges`] alone keeps programs from it.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn bound_capabilities() -> io::Result<()> {
+pub fn clear_bounding_set() -> io::Result<()> {
     let may = caps::has_cap(None, CapSet::Effective, caps::Capability::CAP_SETPCAP);
     if may.map_err(io::Error::other)? {
         caps::clear(None, CapSet::Bounding).map_err(io::Error::other)?;
@@ -83,62 +80,51 @@ pub fn forbid_new_privileges() -> io::Result<()> {
     Ok(set_no_new_privs()?)
 }
 
-/// Forbids, by Landlock, to write anywhere but below these folders, to start programs, to bind TCP
-/// sockets, and to send signals to processes outside.
+/// Forbids, by Landlock, to write anywhere but in these places and below, to start programs, to
+/// bind TCP sockets, and to send signals to processes outside. Returns what this kernel does not
+/// forbid, one thing each.
 ///
 /// # Errors
-/// When the kernel has Landlock and refuses all the same, or a folder cannot be opened. That it has
-/// none, or an older one, is told in the answer.
-pub fn restrict_files(writable: &[PathBuf]) -> Result<Confinement, Unconfined> {
-    const ACT: &str = "confine this process by Landlock";
-    let (status, known) = landlock(writable).map_err(Unconfined::at(ACT))?;
-    let lacks = |what: &str| Confinement { lacking: vec![what.to_owned()] };
-    Ok(match status {
-        LandlockStatus::NotImplemented => lacks("Landlock is not in this kernel"),
-        LandlockStatus::NotEnabled => lacks("Landlock is not enabled (`lsm=` of the kernel)"),
-        LandlockStatus::Available { .. } => {
-            let mut lacking = Vec::new();
-            for (since, what) in [
-                (ABI::V2, "moving files between folders (Landlock of Linux 5.19)"),
-                (ABI::V3, "truncating files (Landlock of Linux 6.2)"),
-                (ABI::V4, "binding TCP sockets (Landlock of Linux 6.7)"),
-                (ABI::V5, "commands to devices (Landlock of Linux 6.10)"),
-                (ABI::V6, "signals to other processes (Landlock of Linux 6.12)"),
-            ] {
-                if known < since {
-                    lacking.push(format!("this kernel does not hold {what}"));
-                }
-            }
-            Confinement { lacking }
-        }
-    })
-}
-
-#[derive(Debug, thiserror::Error)]
-enum LandlockError {
-    #[error(transparent)]
-    Rules(#[from] RulesetError),
-    #[error(transparent)]
-    Path(#[from] PathFdError),
-}
-
-fn landlock(writable: &[PathBuf]) -> Result<(LandlockStatus, ABI), LandlockError> {
-    let write = AccessFs::from_write(WANTED);
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(write | AccessFs::Execute)?
-        .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::Signal)?
-        .create()?;
-    for folder in writable {
-        rules = rules.add_rule(PathBeneath::new(PathFd::new(folder)?, write))?;
-    }
-    let status = rules.restrict_self()?.landlock;
+/// When the kernel has Landlock and refuses all the same, or a place cannot be opened.
+pub fn restrict_files(writable: &[PathBuf]) -> Result<Vec<String>, Unconfined> {
+    let status = landlock(writable)?;
     let known = match status {
+        LandlockStatus::NotImplemented => return lacks("Landlock is not in this kernel"),
+        LandlockStatus::NotEnabled => {
+            return lacks("Landlock is not enabled (`lsm=` of the kernel)");
+        }
         LandlockStatus::Available { effective_abi, .. } => effective_abi,
-        _ => ABI::Unsupported,
     };
-    Ok((status, known))
+    let later = [
+        (ABI::V3, "truncating files (Linux 6.2)"),
+        (ABI::V4, "binding TCP sockets (Linux 6.7)"),
+        (ABI::V5, "commands to devices (Linux 6.10)"),
+        (ABI::V6, "signals to other processes (Linux 6.12)"),
+    ];
+    let lacking = later.into_iter().filter(|(since, _)| known < *since);
+    Ok(lacking.map(|(_, what)| format!("this kernel's Landlock does not forbid {what}")).collect())
+}
+
+fn lacks(what: &str) -> Result<Vec<String>, Unconfined> {
+    Ok(vec![what.to_owned()])
+}
+
+fn landlock(writable: &[PathBuf]) -> Result<LandlockStatus, Unconfined> {
+    let write = AccessFs::from_write(WANTED);
+    let rules = || {
+        Ruleset::default()
+            .set_compatibility(CompatLevel::BestEffort)
+            .handle_access(write | AccessFs::Execute)?
+            .handle_access(AccessNet::BindTcp)?
+            .scope(Scope::Signal)?
+            .create()
+    };
+    let mut rules = rules().map_err(Unconfined::Landlock)?;
+    for place in writable {
+        let place = PathFd::new(place).map_err(Unconfined::Place)?;
+        rules = rules.add_rule(PathBeneath::new(place, write)).map_err(Unconfined::Landlock)?;
+    }
+    Ok(rules.restrict_self().map_err(Unconfined::Landlock)?.landlock)
 }
 
 /// What has to be writable for this file to be written and made anew: its folder, and that of the
@@ -162,26 +148,17 @@ pub fn places_of(path: &Path) -> Vec<PathBuf> {
 /// # Errors
 /// When the kernel has no seccomp, or is of an architecture that the compiler does not know.
 pub fn restrict_calls() -> Result<(), Unconfined> {
-    const ACT: &str = "confine this process by seccomp";
-    seccomp().map_err(Unconfined::at(ACT))
-}
-
-#[derive(Debug, thiserror::Error)]
-enum SeccompError {
-    #[error(transparent)]
-    Compile(#[from] seccompiler::BackendError),
-    #[error(transparent)]
-    Apply(#[from] seccompiler::Error),
-}
-
-fn seccomp() -> Result<(), SeccompError> {
-    let arch = TargetArch::try_from(std::env::consts::ARCH)?;
+    let arch = TargetArch::try_from(std::env::consts::ARCH).map_err(Unconfined::Filter)?;
     // Without a rule of its own a call is forbidden whatever its arguments are.
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         FORBIDDEN.iter().map(|call| (*call, Vec::new())).collect();
-    rules.insert(libc::SYS_socket, sockets()?);
-    rules.insert(libc::SYS_ioctl, terminals()?);
-    rules.insert(libc::SYS_clone, namespaces()?);
+    for (call, of_arguments) in [
+        (libc::SYS_socket, sockets()),
+        (libc::SYS_ioctl, terminals()),
+        (libc::SYS_clone, namespaces()),
+    ] {
+        rules.insert(call, of_arguments.map_err(Unconfined::Filter)?);
+    }
     refuse(rules, libc::EPERM, arch)?;
     // Its flags are in memory, where no filter sees them. A C library that is told that there is no
     // such call takes the older one.
@@ -193,11 +170,11 @@ fn refuse(
     rules: BTreeMap<i64, Vec<SeccompRule>>,
     error: i32,
     arch: TargetArch,
-) -> Result<(), SeccompError> {
+) -> Result<(), Unconfined> {
     let no = SeccompAction::Errno(error.cast_unsigned());
-    let program: BpfProgram =
-        SeccompFilter::new(rules, SeccompAction::Allow, no, arch)?.try_into()?;
-    Ok(seccompiler::apply_filter_all_threads(&program)?)
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, no, arch);
+    let program: BpfProgram = filter.and_then(TryInto::try_into).map_err(Unconfined::Filter)?;
+    seccompiler::apply_filter_all_threads(&program).map_err(Unconfined::Seccomp)
 }
 
 /// What a rule of the compiler may fail with.
@@ -267,6 +244,8 @@ fn namespaces() -> Compiled<Vec<SeccompRule>> {
     flags.into_iter().map(with).collect()
 }
 
+/// What serving never calls. It is no list of what is allowed: the C library changes its calls from
+/// one version to the next.
 const FORBIDDEN: &[i64] = &[
     // Programs.
     libc::SYS_execve,
@@ -305,6 +284,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_init_module,
     libc::SYS_finit_module,
     libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
 ];
 
 #[cfg(test)]
@@ -356,10 +336,10 @@ mod tests {
             fs::create_dir(&own).unwrap();
             fs::write(&others, "precious").unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            bound_capabilities().unwrap();
+            clear_bounding_set().unwrap();
             drop_capabilities().unwrap();
             forbid_new_privileges().unwrap();
-            assert_eq!(restrict_files(std::slice::from_ref(&own)).unwrap().lacking, [""; 0]);
+            restrict_files(std::slice::from_ref(&own)).unwrap();
             restrict_calls().unwrap();
             let confined = || {
                 let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -3,8 +3,9 @@
 #![expect(unsafe_code, reason = "a received descriptor is a bare number until somebody owns it")]
 
 use std::{
+    fs::File,
     io::{self, IoSlice, IoSliceMut},
-    os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::{
@@ -14,6 +15,7 @@ use nix::{
         AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
         sendmsg, socketpair,
     },
+    unistd::dup2_stdin,
 };
 
 /// Descriptors that the kernel lets one message carry (`SCM_MAX_FD`). There is always room for so
@@ -36,6 +38,30 @@ pub struct Received {
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
     Ok(socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?)
+}
+
+/// Does it again when a signal has come between: where a time-out is set, the kernel restarts
+/// nothing, whatever SA_RESTART says (`man 7 signal`).
+///
+/// # Errors
+/// Whatever else went wrong.
+pub fn uninterrupted<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match act() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Takes a channel that was left as standard input, in whose place nothing can be read then.
+///
+/// # Errors
+/// When there is none.
+pub fn standard_input() -> io::Result<OwnedFd> {
+    let channel = io::stdin().as_fd().try_clone_to_owned()?;
+    dup2_stdin(File::open("/dev/null")?)?;
+    Ok(channel)
 }
 
 /// Sends a message with descriptors, which stay open here.

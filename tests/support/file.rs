@@ -55,7 +55,8 @@ impl ServiceFile {
         self.folder.path().join(name)
     }
 
-    /// Replaces the file as a whole, as most editors and deployments do.
+    /// Replaces the file as a whole, as most editors and deployments do, with leave to serve as
+    /// whoever runs the tests.
     pub(crate) fn replace(&self, text: &str) {
         let new = self.beside(".portcullis.yaml.new");
         fs::write(&new, as_whoever(text)).unwrap();

@@ -29,12 +29,12 @@ fn check(cx: &Context<'_>, report: &mut Report<'_>) {
                 .help("if root is meant: `runtime: { user: root }`");
         }
         // It is said in the file, and meant unless somebody else has a say in it.
-        Some(account) if is_root(&account.user) && is_governed(cx) => {
+        Some(account) if (is_root(&account.user) || serves_as_root(cx)) && is_governed(cx) => {
             let span = wrote.and_then(|runtime| runtime.user.span()).unwrap_or_default();
             report
                 .of_file(span, "the service is to serve as root")
                 .level(Level::Info)
-                .note("a guardrail has a say in this")
+                .note("a guardrail sets the level of this rule")
                 .help("name a user of its own: `user: portcullis`");
         }
         _ => {}

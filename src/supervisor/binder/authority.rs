@@ -35,15 +35,16 @@ pub(super) struct Authority<'a> {
     /// Whose path sockets are, unless the file says.
     account: Option<Account>,
     /// What runs, by the word of who asks; it was judged here all the same.
-    running: Option<Standing>,
-    standing: Option<Standing>,
-    /// The paths of every file that was judged good.
+    running: Option<Judged>,
+    /// `None` when nothing was judged, or what was judged last is refused.
+    judged: Option<Judged>,
+    /// The paths of sockets in every file that was judged good.
     paths: BTreeSet<PathBuf>,
 }
 
 /// What was judged to be good.
 #[derive(Clone)]
-struct Standing {
+struct Judged {
     content: Content,
     policy: Policy,
     plan: Plan,
@@ -55,7 +56,7 @@ impl<'a> Authority<'a> {
         place: Option<Place>,
         account: Option<Account>,
     ) -> Self {
-        Self { options, place, account, running: None, standing: None, paths: BTreeSet::new() }
+        Self { options, place, account, running: None, judged: None, paths: BTreeSet::new() }
     }
 
     /// Judges what is asked for next.
@@ -63,30 +64,30 @@ impl<'a> Authority<'a> {
     /// # Errors
     /// The reasons why nothing may be had.
     pub(super) fn judge(&mut self, what: Subject) -> Result<(), Vec<String>> {
-        self.standing = None;
+        self.judged = None;
         let facts = facts::live::read().map_err(|error| vec![error.to_string()])?;
         let content = match (what, &self.running) {
             (Subject::Running, Some(running)) => running.content.clone(),
             (Subject::Running, None) => return Err(vec!["nothing runs yet".to_owned()]),
             (Subject::File, _) => load::once(&self.options.file).map_err(|error| unread(&error))?,
         };
-        let standing = self.judged(content, facts)?;
-        let admin = self.admin(&standing.policy);
-        let keys = standing.plan.binds.keys().chain(admin.as_ref().map(|admin| &admin.key));
+        let judged = self.hold(content, facts)?;
+        let admin = self.admin(&judged.policy);
+        let keys = judged.plan.binds.keys().chain(admin.as_ref().map(|admin| &admin.key));
         let paths = keys.filter_map(BindKey::path).map(Path::to_owned);
         self.paths.extend(paths.take(MAX_PATHS.saturating_sub(self.paths.len())));
-        self.standing = Some(standing);
+        self.judged = Some(judged);
         Ok(())
     }
 
     /// Holds a content against the guardrails as they are now.
-    fn judged(&self, content: Content, facts: Facts) -> Result<Standing, Vec<String>> {
+    fn hold(&self, content: Content, facts: Facts) -> Result<Judged, Vec<String>> {
         let named = &self.options.guardrails;
         let guardrails = guardrails::load_to_run(named).map_err(|error| unread(&error))?;
         let running = self.running.as_ref().map(|running| &running.policy);
         let mut judgement = Judgement::of(self.options, &content, facts, guardrails, running);
         match judgement.accepted.take() {
-            Some(Accepted { policy, plan, .. }) => Ok(Standing { content, policy, plan }),
+            Some(Accepted { policy, plan, .. }) => Ok(Judged { content, policy, plan }),
             None => {
                 let findings = judgement.findings();
                 Err(findings.iter().filter_map(reason).take(MAX_REASONS).collect())
@@ -99,13 +100,13 @@ impl<'a> Authority<'a> {
     /// # Errors
     /// When it says nothing of it, with the reason.
     pub(super) fn grants(&self, key: &BindKey) -> Result<Bind, &'static str> {
-        let Some(standing) = &self.standing else { return Err("nothing was judged") };
-        let mut bind = match standing.plan.binds.get(key) {
+        let Some(judged) = &self.judged else { return Err("nothing was judged") };
+        let mut bind = match judged.plan.binds.get(key) {
             Some(bind) => bind.clone(),
             None => self
-                .admin(&standing.policy)
+                .admin(&judged.policy)
                 .filter(|admin| admin.key == *key)
-                .ok_or("no file that is in force asks for this socket")?,
+                .ok_or("the file that was judged last does not ask for this socket")?,
         };
         if let (Some(unix), Some(account)) = (&mut bind.unix, &self.account) {
             unix.owner.get_or_insert_with(|| account.user.to_string());
@@ -126,7 +127,7 @@ impl<'a> Authority<'a> {
 
     /// What was judged last runs now.
     pub(super) fn commit(&mut self) {
-        self.running.clone_from(&self.standing);
+        self.running.clone_from(&self.judged);
     }
 }
 

@@ -15,14 +15,18 @@ use crate::{
     runtime::bind::{BindError, Cause, FileId, Step},
 };
 
-/// The most bytes of a message: a batch of errors, each at its longest, has half of it.
+/// The most bytes of a message: a batch of errors, each at its longest, has three quarters of it.
 pub const MAX_MESSAGE: usize = 128 * 1024;
 
 /// The most sockets that one request opens, and the most descriptors in an answer.
 pub const MAX_BATCH: usize = 32;
 
-/// The most bytes of an error's explanation that are passed on: a dozen lines with long names.
-const MAX_WORDS: usize = 2048;
+/// The most tickets in one request: with the longest of numbers they have a third of a message.
+pub const MAX_TICKETS: usize = 2048;
+
+/// The most bytes of an error's explanation, and of its cures, that are passed on: half a dozen
+/// lines with long names.
+const MAX_WORDS: usize = 1024;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,13 +45,15 @@ pub enum Request {
     },
     /// To have them listen, in this order, and hand them over: all or none.
     Listen {
-        /// By their tickets.
+        /// By their tickets, at most [`MAX_TICKETS`].
         tickets: Vec<u64>,
+        /// Whether others follow; nothing listens before the last are named.
+        more: bool,
     },
-    /// To close them.
+    /// To close one. It has no answer: the next request comes after it all the same.
     Abandon {
-        /// By their tickets.
-        tickets: Vec<u64>,
+        /// By its ticket.
+        ticket: u64,
     },
     /// To note that what was judged last runs from here on.
     Commit,
@@ -133,9 +139,16 @@ pub enum Answer {
     },
     /// It has ended by itself, or not.
     Ended {
-        /// How, in words, and with which exit code.
-        status: Option<(String, Option<i32>)>,
+        /// How, as `wait` has it.
+        status: Option<i32>,
     },
+}
+
+impl Answer {
+    /// It is not done, for one reason.
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
+        Self::Refused { reasons: vec![reason.into()] }
+    }
 }
 
 /// A socket that listens.
@@ -166,6 +179,7 @@ impl Trouble {
     #[must_use]
     pub fn not_granted(key: BindKey, reason: &str) -> Self {
         Self {
+            // No listener can have this name.
             listener: ListenerId::new("?"),
             key,
             step: Step::Grant,
@@ -240,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_is_named_as_the_plan_names_it() {
+    fn a_request_is_read_as_it_was_written() {
         for address in ["10.20.3.4:443", "[fe80::1%3]:7000", "[::]:0"] {
             let address = BindAddress::Tcp(address.parse().unwrap());
             let wanted = Wanted { key: key(address), beside: Beside::Joining(3) };
@@ -254,14 +268,13 @@ mod tests {
         let key = key(BindAddress::Unix(format!("/{}", "\u{7f}".repeat(106)).into()));
         let wanted = Wanted { key: key.clone(), beside: Beside::Nothing };
         write(&Request::Open { sockets: vec![wanted; MAX_BATCH] }).unwrap();
-        let trouble = Trouble {
-            why: bounded(vec!["x".repeat(700); 9]),
-            help: bounded(vec!["x".repeat(700); 9]),
-            ..Trouble::not_granted(key, "no")
-        };
-        assert_eq!(trouble.why.len(), 2);
-        write(&Answer::Unbound { errors: vec![trouble.clone(); 25] }).unwrap();
-        write(&Answer::Opened { sockets: vec![Err(Box::new(trouble)); 25] }).unwrap();
+        let fullest = || bounded(vec!["x".repeat(MAX_WORDS - 1), "y".to_owned()]);
+        let trouble =
+            Trouble { why: fullest(), help: fullest(), ..Trouble::not_granted(key, "no") };
+        assert_eq!(trouble.why.len(), 1);
+        write(&Answer::Unbound { errors: vec![trouble.clone(); MAX_BATCH] }).unwrap();
+        write(&Answer::Opened { sockets: vec![Err(Box::new(trouble)); MAX_BATCH] }).unwrap();
+        write(&Request::Listen { tickets: vec![u64::MAX; MAX_TICKETS], more: true }).unwrap();
     }
 
     proptest! {

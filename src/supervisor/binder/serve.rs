@@ -3,15 +3,14 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io,
     num::NonZeroU16,
     os::fd::{AsFd, BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use nix::{errno::Errno, unistd::dup2_stdin};
+use nix::errno::Errno;
 use socket2::{Socket, Type};
 use tracing::{info, warn};
 
@@ -43,8 +42,8 @@ pub struct Terms {
 /// # Errors
 /// When standard input is no channel.
 pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
-    let channel = standard_input().map_err(set_up("take the channel"))?;
-    process::ignore_signals_to_all().map_err(set_up("block signals"))?;
+    let channel = channel().map_err(set_up("take the channel of a process that serves"))?;
+    process::block_signals_to_all().map_err(set_up("block signals"))?;
     // It was started by a name that says nothing; where it has none, nothing is lost.
     drop(process::call_this(c"portcullis-bind"));
     let place = terms.place.map(Place::at);
@@ -54,6 +53,7 @@ pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
         account,
         bound: BTreeMap::new(),
         last_ticket: 0,
+        named: Vec::new(),
         launched: Launched::default(),
         options,
     };
@@ -72,22 +72,23 @@ fn account((user, group): (u32, u32)) -> Account {
     found.unwrap_or(Account { name: None, user, group })
 }
 
-fn standard_input() -> io::Result<Socket> {
-    let channel = Socket::from(io::stdin().as_fd().try_clone_to_owned()?);
-    if channel.r#type()? != Type::SEQPACKET {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "standard input is no channel"));
+fn channel() -> io::Result<Socket> {
+    let channel = Socket::from(scm::standard_input()?);
+    if channel.r#type().ok() != Some(Type::SEQPACKET) {
+        let message = "standard input is none: `run` starts this command, nobody else does";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     }
     channel.set_nonblocking(false)?;
-    dup2_stdin(File::open("/dev/null")?)?;
     Ok(channel)
 }
 
-/// A request with its descriptors, or why it is none; `None` when nobody can ask any more.
+/// A request with its descriptors, or why it is none.
 type Received = (io::Result<(u64, Request)>, Vec<OwnedFd>);
 
+/// The next request; `None` when nobody can ask any more.
 fn receive(channel: &Socket) -> io::Result<Option<Received>> {
     let mut buffer = vec![0; MAX_MESSAGE];
-    match scm::receive(channel.as_fd(), &mut buffer) {
+    match scm::uninterrupted(|| scm::receive(channel.as_fd(), &mut buffer)) {
         Ok(received) if received.length == 0 => Ok(None),
         Ok(received) => {
             let bytes = buffer.get(..received.length).unwrap_or_default();
@@ -95,7 +96,6 @@ fn receive(channel: &Socket) -> io::Result<Option<Received>> {
         }
         // It ended over an answer that it had not read.
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => receive(channel),
         // It was too long, or its descriptors were too many; the next may not be.
         Err(error) if is_of_one_message(&error) => Ok(Some((Err(error), Vec::new()))),
         Err(error) => Err(error),
@@ -115,6 +115,8 @@ struct Clerk<'a> {
     /// What is open and does not listen yet: one of each bind.
     bound: BTreeMap<u64, Bound>,
     last_ticket: u64,
+    /// Tickets of those that are to listen together, as far as they have been named.
+    named: Vec<u64>,
     launched: Launched,
     options: &'a Options,
 }
@@ -124,13 +126,20 @@ impl Clerk<'_> {
         let (number, request) = match request {
             Ok(request) => request,
             Err(error) => {
-                let answer = refused(format!("it cannot be read: {error}"));
+                let answer = Answer::refused(format!("it cannot be read: {error}"));
                 return Client { channel, number: 0 }.tell(&answer, &[]);
             }
         };
         let client = Client { channel, number };
         match request {
-            Request::Listen { tickets } => self.listen(&client, &tickets),
+            Request::Listen { tickets, more } => {
+                self.named.extend(tickets);
+                if more { client.tell(&Answer::Done, &[]) } else { self.listen(&client) }
+            }
+            Request::Abandon { ticket } => {
+                drop(self.bound.remove(&ticket));
+                Ok(())
+            }
             request => client.tell(&self.answer(request, fds), &[]),
         }
     }
@@ -140,22 +149,19 @@ impl Clerk<'_> {
             Request::Judge { what } => {
                 // Whatever is left is of a change that came to nothing.
                 self.bound.clear();
+                self.named.clear();
                 match self.authority.judge(what) {
                     Ok(()) => Answer::Done,
                     Err(reasons) => Answer::Refused { reasons },
                 }
             }
             Request::Open { sockets } if sockets.len() > MAX_BATCH => {
-                refused("these are too many at a time")
+                Answer::refused("these are too many at a time")
             }
             Request::Open { sockets } => {
                 let mut live = fds.into_iter();
                 let opened = sockets.into_iter().map(|wanted| self.open(wanted, &mut live));
                 Answer::Opened { sockets: opened.collect() }
-            }
-            Request::Abandon { tickets } => {
-                tickets.iter().for_each(|ticket| drop(self.bound.remove(ticket)));
-                Answer::Done
             }
             Request::Commit => {
                 self.authority.commit();
@@ -164,12 +170,12 @@ impl Clerk<'_> {
             Request::Remove { path, file } => self.remove(&path, file),
             Request::Launch => match fds.into_iter().next() {
                 Some(input) => self.launched.launch(&self.options.program, input),
-                None => refused("it is to get a descriptor"),
+                None => Answer::refused("it is to get a descriptor"),
             },
-            Request::End { within_ms } => {
-                self.launched.end(now() + Duration::from_millis(within_ms))
+            Request::End { within_ms } => self.launched.end(Duration::from_millis(within_ms)),
+            Request::Listen { .. } | Request::Abandon { .. } => {
+                Answer::refused("it is answered elsewhere")
             }
-            Request::Listen { .. } => refused("it has an answer of its own"),
         }
     }
 
@@ -178,6 +184,7 @@ impl Clerk<'_> {
         wanted: Wanted,
         live: &mut impl Iterator<Item = OwnedFd>,
     ) -> Result<u64, Box<Trouble>> {
+        let joined = matches!(wanted.beside, Beside::Joining(_)).then(|| live.next()).flatten();
         let granted = self.authority.grants(&wanted.key);
         let bind = granted.map_err(|reason| {
             warn!(socket = %wanted.key, reason, "refused to bind what nobody has granted");
@@ -195,7 +202,7 @@ impl Clerk<'_> {
             Beside::Joining(more) => {
                 let more = NonZeroU16::new(more).filter(|more| *more < bind.sockets);
                 // Whoever asks might send any socket: it has to be one of this very address.
-                let live = live.next().and_then(|fd| Handed::recognise(fd).ok());
+                let live = joined.and_then(|fd| Handed::recognise(fd).ok());
                 let live = live.filter(|live| live.is_of(&bind.key));
                 let (Some(more), Some(live)) = (more, live) else {
                     let reason = "the group that is to grow is not of this address";
@@ -215,16 +222,17 @@ impl Clerk<'_> {
         Ok(self.last_ticket)
     }
 
-    fn listen(&mut self, client: &Client<'_>, tickets: &[u64]) -> io::Result<()> {
-        let mut listening = Vec::new();
-        let mut errors = Vec::new();
-        for ticket in tickets {
-            let Some(bound) = self.bound.remove(ticket) else {
-                return client.tell(&refused("there is no such ticket"), &[]);
-            };
+    fn listen(&mut self, client: &Client<'_>) -> io::Result<()> {
+        let tickets = std::mem::take(&mut self.named);
+        let bound = tickets.into_iter().map(|ticket| Some((ticket, self.bound.remove(&ticket)?)));
+        let Some(bound) = bound.collect::<Option<Vec<_>>>() else {
+            return client.tell(&Answer::refused("there is no such ticket"), &[]);
+        };
+        let (mut listening, mut errors) = (Vec::new(), Vec::new());
+        for (ticket, bound) in bound {
             let key = bound.key().clone();
             match self.on_the_way_to(key.path(), || bound.listen()) {
-                Ok(Ok(sockets)) => listening.extend(sockets.into_iter().map(|one| (*ticket, one))),
+                Ok(Ok(sockets)) => listening.extend(sockets.into_iter().map(|one| (ticket, one))),
                 Ok(Err(error)) => errors.push(Trouble::from(error)),
                 Err(error) => errors.push(Trouble::not_granted(key, &error.to_string())),
             }
@@ -259,11 +267,11 @@ impl Clerk<'_> {
 
     fn remove(&self, path: &Path, file: FileId) -> Answer {
         if !self.authority.has_had(path) {
-            return refused("no file that was in force has this path");
+            return Answer::refused("no file that was judged good has this path");
         }
         match self.on_the_way_to(Some(path), || bind::remove(path, file)).flatten() {
             Ok(()) => Answer::Done,
-            Err(error) => refused(error.to_string()),
+            Err(error) => Answer::refused(error.to_string()),
         }
     }
 }
@@ -296,15 +304,6 @@ impl Client<'_> {
 
     fn tell(&self, answer: &Answer, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = message::write(&(self.number, answer))?;
-        scm::send(self.channel.as_fd(), &bytes, fds).map(drop)
+        scm::uninterrupted(|| scm::send(self.channel.as_fd(), &bytes, fds)).map(drop)
     }
-}
-
-fn refused(reason: impl Into<String>) -> Answer {
-    Answer::Refused { reasons: vec![reason.into()] }
-}
-
-#[expect(clippy::disallowed_methods, reason = "here time comes in")]
-fn now() -> Instant {
-    Instant::now()
 }

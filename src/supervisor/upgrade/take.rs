@@ -1,14 +1,7 @@
 //! The new process takes the sockets of the old one over.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd, OwnedFd},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::PathBuf, time::Duration};
 
-use nix::unistd::dup2_stdin;
 use tokio::time::timeout;
 use tracing::warn;
 
@@ -23,6 +16,7 @@ use crate::{
         admin::client::{self, AskError},
         sockets::inherit::Inherited,
     },
+    sys::scm,
 };
 
 /// Time for each answer of the old process, which has nothing to think about.
@@ -108,7 +102,7 @@ impl From<Broken> for TakeError {
 /// When it is not; the old process goes on then.
 pub(in crate::supervisor) async fn take(from: &TakeOver) -> Result<Legacy, TakeError> {
     let socket = match from {
-        TakeOver::Parent => standard_input().map_err(TakeError::NoChannel)?,
+        TakeOver::Parent => scm::standard_input().map_err(TakeError::NoChannel)?,
         TakeOver::At(path) => client::ask_for_channel(path)?,
     };
     let mut channel = Channel::over(socket).map_err(TakeError::NoChannel)?;
@@ -206,12 +200,4 @@ async fn next(channel: &mut Channel) -> Result<(Message, u32, Vec<OwnedFd>), Tak
         Message::Abort { reason } => Err(TakeError::Aborted(reason)),
         message => Ok((message, arrived.sequence, arrived.descriptors)),
     }
-}
-
-/// Takes standard input for the channel, and leaves nothing in its place that could keep the
-/// channel open.
-fn standard_input() -> io::Result<OwnedFd> {
-    let channel = io::stdin().as_fd().try_clone_to_owned()?;
-    dup2_stdin(File::open("/dev/null")?)?;
-    Ok(channel)
 }

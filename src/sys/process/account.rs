@@ -7,6 +7,9 @@ use nix::unistd::{
     initgroups, setegid, seteuid, setgroups, setresgid, setresuid,
 };
 
+/// The number of the user that no permission stops.
+pub const ROOT: u32 = 0;
+
 /// A user and a group that a process can become.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
@@ -31,7 +34,7 @@ pub enum NoAccount {
     #[error("user {0} has no entry on this host, and so no group: name one")]
     Groupless(u32),
     /// The user database cannot be read.
-    #[error("the users of this host cannot be read: {0}")]
+    #[error("the users of this host cannot be read")]
     Unreadable(#[from] io::Error),
 }
 
@@ -58,8 +61,8 @@ impl Account {
         Ok(Self { name: entry.map(|entry| entry.name), user: number, group })
     }
 
-    /// Becomes it, in every thread, with no way back and with no capability left unless it is the
-    /// superuser.
+    /// Becomes it, in every thread, with no way back and with no capability in force unless it is
+    /// the superuser.
     ///
     /// # Errors
     /// When the kernel refuses, which takes CAP_SETUID and CAP_SETGID. The process may be somebody
