@@ -16,6 +16,7 @@ mod host;
 mod load;
 mod lock;
 mod place;
+mod program;
 mod rejection;
 mod sockets;
 mod start;
@@ -45,7 +46,7 @@ use crate::{
     telemetry::{Generation, access},
 };
 
-pub use self::{lock::Holder, place::admin_sockets};
+pub use self::{lock::Holder, place::admin_sockets, program::Program};
 
 use self::{
     admin::{Question, protocol::Rejection},
@@ -55,7 +56,7 @@ use self::{
     lock::InstanceLock,
     sockets::Sockets,
     systemd::Systemd,
-    upgrade::{Giving, Predecessors, Program, TakeError, TakeOver},
+    upgrade::{Giving, Predecessors, TakeError, TakeOver},
 };
 
 /// Descriptors without which nothing is begun. A start needs about twenty, and the event loop

@@ -238,7 +238,7 @@ fn in_a_folder_of_who_serves_nothing_is_done_that_it_could_not_do_itself() {
             file.replace(&format!(
                 "portcullis: 1\nlisteners:\n  web:\n    {expose}\n    serve: status\n"
             ));
-            let mut binder = Binder::of(&file, &["--owner", "65534:65534"]);
+            let mut binder = Binder::of(&file, &["--account", "65534:65534"]);
             binder.judges();
             let address = BindAddress::Unix(path.clone());
             let key = BindKey { address, device: None, unnumbered: None };

@@ -1,10 +1,9 @@
 //! `binder FILE`: the process that `run` starts to bind for it. Nobody else has a use for it.
 
 use super::{Error, Exit, args, run};
-use crate::supervisor::binder::{self, Terms};
+use crate::supervisor::binder;
 
 pub(super) fn binder(args: args::Binder) -> Result<Exit, Error> {
-    let terms = Terms { place: args.place, account: args.owner };
-    binder::serve(&run::options(args.run)?, terms)?;
+    binder::serve(&run::options(args.run)?, args.place, args.account)?;
     Ok(Exit::Ok)
 }

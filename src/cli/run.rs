@@ -12,7 +12,7 @@ use crate::{
     diagnostic::human,
     plan::BindAddress,
     runtime::bind::BindError,
-    supervisor::{self, Event, Options, upgrade::Program},
+    supervisor::{self, Event, Options, Program},
 };
 
 pub(super) fn run(args: args::Run) -> Result<Exit, Error> {

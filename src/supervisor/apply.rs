@@ -7,7 +7,10 @@ use tracing::{error, info, warn};
 use super::{
     Event, Failure, Supervisor,
     admin::{self, AdminError, AdminSocket},
-    binder::{BinderError, Opened, message::Beside},
+    binder::{
+        BinderError, Opened,
+        message::{Beside, Wanted},
+    },
     place,
     sockets::Done,
 };
@@ -81,7 +84,7 @@ impl Supervisor<'_> {
         let own = there.is_some_and(|there| there.path == wanted.path);
         let beside = if own { Beside::Own } else { beside };
         let key = admin::bind(&wanted).key;
-        let opened = self.service.binder.open(&[(key, beside, None)])?.pop();
+        let opened = self.service.binder.open(&[(Wanted { key, beside }, None)])?.pop();
         match opened.ok_or(BinderError::Unexpected)? {
             Ok(opened) => Ok(Some(NewAdmin(Some((wanted, opened))))),
             Err(error) if policy.runtime.admin == policy::Admin::Private => {

@@ -45,12 +45,10 @@ use nix::errno::Errno;
 use socket2::Socket;
 use tracing::warn;
 
-pub use self::serve::{Terms, serve};
+pub use self::serve::serve;
 
-use self::message::{
-    Answer, Beside, Listening, MAX_BATCH, MAX_MESSAGE, MAX_TICKETS, Request, Subject,
-};
-use super::upgrade::Program;
+use self::message::{Answer, Listening, MAX_BATCH, MAX_MESSAGE, MAX_TICKETS, Request, Subject};
+use super::Program;
 use crate::{
     plan::BindKey,
     runtime::bind::{self, BindError, BoundSocket},
@@ -84,7 +82,7 @@ struct Channel {
 }
 
 /// A socket that is to be opened, and the one of the same address that it is to join.
-pub(super) type Wanted<'a> = (BindKey, Beside, Option<BorrowedFd<'a>>);
+pub(super) type Asked<'a> = (message::Wanted, Option<BorrowedFd<'a>>);
 
 /// A socket that is bound and does not listen yet, in the other process. Dropping it closes it.
 #[derive(Debug)]
@@ -160,23 +158,19 @@ impl Binder {
     /// Opens sockets. Where one joins another, that one's descriptor comes with it.
     pub(super) fn open(
         &self,
-        wanted: &[Wanted<'_>],
+        asked: &[Asked<'_>],
     ) -> Result<Vec<Result<Opened, BindError>>, BinderError> {
         let mut opened = Vec::new();
-        for batch in wanted.chunks(MAX_BATCH) {
-            let one = |(key, beside, _): &Wanted<'_>| message::Wanted {
-                key: key.clone(),
-                beside: *beside,
-            };
-            let sockets = batch.iter().map(one).collect();
-            let live: Vec<_> = batch.iter().filter_map(|(_, _, live)| *live).collect();
+        for batch in asked.chunks(MAX_BATCH) {
+            let sockets = batch.iter().map(|(wanted, _)| wanted.clone()).collect();
+            let live: Vec<_> = batch.iter().filter_map(|(_, live)| *live).collect();
             let answer = self.ask(&Request::Open { sockets }, &live, PATIENCE)?.0;
             let Answer::Opened { sockets } = answer else { return Err(not_done(answer)) };
             if sockets.len() != batch.len() {
                 return Err(BinderError::Unexpected);
             }
-            opened.extend(sockets.into_iter().zip(batch).map(|(result, (key, ..))| {
-                let (key, binder) = (key.clone(), self.clone());
+            opened.extend(sockets.into_iter().zip(batch).map(|(result, (wanted, _))| {
+                let (key, binder) = (wanted.key.clone(), self.clone());
                 let opened = |ticket| Opened { ticket: Some(ticket), key, binder };
                 result.map(opened).map_err(|trouble| BindError::from(*trouble))
             }));

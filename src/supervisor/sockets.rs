@@ -34,7 +34,10 @@ use crate::{
     },
     policy::ListenerId,
     runtime::{Assignment, Role, Share, SocketId, Successor, bind::BoundSocket},
-    supervisor::binder::{Binder, BinderError, Opened, Wanted, message::Beside},
+    supervisor::binder::{
+        Asked, Binder, BinderError, Opened,
+        message::{Beside, Wanted},
+    },
     sys,
 };
 
@@ -127,10 +130,10 @@ impl Sockets {
                 self.groups[key].allow_joining();
                 prepared.joined.push(key.clone());
             }
-            wanted.push((add.bind.key.clone(), beside(add), None));
+            wanted.push((Wanted { key: add.bind.key.clone(), beside: beside(add) }, None));
         }
-        let more = prepared.delta.update.iter().filter_map(|one| self.groups[&one.key].more(one));
-        wanted.extend(more);
+        let update = prepared.delta.update.iter();
+        wanted.extend(update.filter_map(|one| self.groups[&one.key].lacking(one)));
         let mut errors = Vec::new();
         let failure = match self.binder.open(&wanted) {
             Ok(results) => {
@@ -147,7 +150,6 @@ impl Sockets {
             }
             Err(error) => error,
         };
-        drop(wanted);
         self.abandon(prepared);
         Err(failure)
     }
@@ -334,18 +336,19 @@ impl Sockets {
 
 impl Group {
     /// The sockets by which the live group falls short of a new specification.
-    fn more(&self, wanted: &Bind) -> Option<Wanted<'_>> {
+    fn lacking(&self, wanted: &Bind) -> Option<Asked<'_>> {
         let key = wanted.key.clone();
         if self.is_replaced_by(wanted) {
             let has_path = |(_, socket): &(_, Arc<BoundSocket>)| socket.has_its_file();
             let is_own = self.sockets.iter().any(has_path);
-            return Some((key, if is_own { Beside::Own } else { Beside::Nothing }, None));
+            let beside = if is_own { Beside::Own } else { Beside::Nothing };
+            return Some((Wanted { key, beside }, None));
         }
         let have = u16::try_from(self.sockets.len()).unwrap_or(u16::MAX);
         let (_, live) = self.sockets.first()?;
         match wanted.sockets.get().saturating_sub(have) {
             0 => None,
-            more => Some((key, Beside::Joining(more), Some(live.as_fd()))),
+            more => Some((Wanted { key, beside: Beside::Joining(more) }, Some(live.as_fd()))),
         }
     }
 

@@ -25,7 +25,6 @@ mod channel;
 pub mod frame;
 mod give;
 mod predecessors;
-mod successor;
 mod take;
 
 use std::{
@@ -39,15 +38,12 @@ use socket2::Socket;
 use tokio::{sync::oneshot, task::JoinHandle};
 use tracing::{info, warn};
 
+pub use self::take::{TakeError, TakeOver};
 pub(super) use self::{
     channel::Channel,
     give::{Descriptor, GiveError},
     predecessors::Predecessors,
     take::take,
-};
-pub use self::{
-    successor::Program,
-    take::{TakeError, TakeOver},
 };
 
 use self::{

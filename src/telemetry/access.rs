@@ -17,6 +17,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
@@ -240,11 +241,21 @@ impl Scribe {
 /// Opens for appending; a new file may be read by the group, which is how collectors of logs get at
 /// it.
 ///
+/// A pipe that nobody reads is an error at once: to wait for a reader could take for ever.
+///
 /// Standard output is a descriptor of our own: through `io::stdout` a stalled reader would make
 /// everybody wait who prints, and not just this thread.
 fn open(path: Option<&Path>) -> io::Result<File> {
     match path {
-        Some(path) => OpenOptions::new().append(true).create(true).mode(0o640).open(path),
+        Some(path) => {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true).mode(0o640).custom_flags(OFlag::O_NONBLOCK.bits());
+            let file = options.open(path)?;
+            // Whoever reads a pipe slowly is waited for, by the thread that writes the log.
+            let flags = OFlag::from_bits_retain(fcntl(&file, FcntlArg::F_GETFL)?);
+            fcntl(&file, FcntlArg::F_SETFL(flags - OFlag::O_NONBLOCK))?;
+            Ok(file)
+        }
         None => Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?)),
     }
 }

@@ -104,3 +104,15 @@ fn an_access_log_that_cannot_be_opened_is_refused_and_all_is_kept() {
     assert_eq!(serving.program.refuse(&wanted), "REJECTED generation=1 findings=1");
     serving.is_untouched();
 }
+
+#[test]
+fn an_access_log_that_is_a_pipe_without_a_reader_is_refused_at_once() {
+    let mut serving = Serving::new();
+    let pipe = serving.program.file.beside("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let log = format!("runtime: {{ access_log: {{ format: text, to: {} }} }}\n", pipe.display());
+    let wanted = file(&serving.backend, &log);
+    assert_eq!(serving.program.refuse(&wanted), "REJECTED generation=1 findings=1");
+    serving.program.said(&format!("`{}`: No such device or address", pipe.display()));
+    serving.is_untouched();
+}

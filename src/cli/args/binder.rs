@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::Run;
+use crate::sys::process::Account;
 
 /// What the process that serves starts beside itself.
 #[derive(Debug, ClapArgs)]
@@ -15,13 +16,14 @@ pub(in crate::cli) struct Binder {
     #[arg(long)]
     pub(in crate::cli) place: Option<PathBuf>,
     /// The user and the group that serve, by number
-    #[arg(long, value_name = "USER:GROUP", value_parser = owner)]
-    pub(in crate::cli) owner: Option<(u32, u32)>,
+    #[arg(long, value_name = "USER:GROUP", value_parser = account)]
+    pub(in crate::cli) account: Option<Account>,
 }
 
-fn owner(text: &str) -> Result<(u32, u32), &'static str> {
+fn account(text: &str) -> Result<Account, &'static str> {
     let numbers = text
         .split_once(':')
         .and_then(|(user, group)| Some((user.parse().ok()?, group.parse().ok()?)));
-    numbers.ok_or("write two numbers: USER:GROUP")
+    let (user, group) = numbers.ok_or("write two numbers: USER:GROUP")?;
+    Ok(Account { name: None, user, group })
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::message::Answer;
-use crate::supervisor::upgrade::Program;
+use crate::supervisor::Program;
 
 /// How often it is asked whether it has ended.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);

@@ -28,26 +28,23 @@ use crate::{
     },
 };
 
-/// What only the process that starts this one can know.
-#[derive(Debug, Clone, Default)]
-pub struct Terms {
-    /// Where that one keeps what belongs to the process.
-    pub place: Option<PathBuf>,
-    /// Whom it becomes.
-    pub account: Option<(u32, u32)>,
-}
-
-/// Serves until whoever asks is gone.
+/// Serves until whoever asks is gone. That one keeps what belongs to the process at this place, and
+/// has become this account.
 ///
 /// # Errors
 /// When standard input is no channel.
-pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
+pub fn serve(
+    options: &Options,
+    place: Option<PathBuf>,
+    account: Option<Account>,
+) -> Result<(), Failure> {
     let channel = channel().map_err(set_up("take the channel of a process that serves"))?;
     process::block_signals_to_all().map_err(set_up("block signals"))?;
     // It was started by a name that says nothing; where it has none, nothing is lost.
     drop(process::call_this(c"portcullis-bind"));
-    let place = terms.place.map(Place::at);
-    let account = terms.account.map(account);
+    let place = place.map(Place::at);
+    // By its numbers alone nobody knows its groups; of a user without an entry there are none.
+    let account = account.map(|one| one.with_name().unwrap_or(one));
     let mut clerk = Clerk {
         authority: Authority::new(options, place, account.clone()),
         account,
@@ -64,12 +61,6 @@ pub fn serve(options: &Options, terms: Terms) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn account((user, group): (u32, u32)) -> Account {
-    let found = Account::find(&user.to_string(), Some(&group.to_string()));
-    // Of a user without an entry nothing else is known.
-    found.unwrap_or(Account { name: None, user, group })
 }
 
 fn channel() -> io::Result<Socket> {

@@ -61,6 +61,13 @@ impl Account {
         Ok(Self { name: entry.map(|entry| entry.name), user: number, group })
     }
 
+    /// The same with the name of the user, if the system knows one.
+    #[must_use]
+    pub fn with_name(&self) -> Option<Self> {
+        let entry = User::from_uid(Uid::from_raw(self.user)).ok().flatten()?;
+        Some(Self { name: Some(entry.name), ..*self })
+    }
+
     /// Becomes it, in every thread, with no way back and with no capability in force unless it is
     /// the superuser.
     ///

@@ -15,7 +15,7 @@ const TAKE_OVER: &str = "--takeover";
 
 /// The options by which the process that binds knows what only the one that starts it can know.
 const PLACE: &str = "--place";
-const OWNER: &str = "--owner";
+const ACCOUNT: &str = "--account";
 
 /// The file that this process runs, whatever is at its path by now.
 const THIS_PROGRAM: &str = "/proc/self/exe";
@@ -74,7 +74,7 @@ impl Program {
             command.arg(PLACE).arg(place);
         }
         if let Some(account) = account {
-            command.arg(OWNER).arg(format!("{}:{}", account.user, account.group));
+            command.arg(ACCOUNT).arg(format!("{}:{}", account.user, account.group));
         }
         command.args(&self.arguments);
         command
@@ -86,7 +86,7 @@ fn lasting(arguments: impl Iterator<Item = OsString>) -> Vec<OsString> {
     let mut kept = Vec::new();
     let mut arguments = arguments.peekable();
     while let Some(argument) = arguments.next() {
-        let of_one_start = [TAKE_OVER, PLACE, OWNER];
+        let of_one_start = [TAKE_OVER, PLACE, ACCOUNT];
         if of_one_start.iter().any(|option| argument == *option) {
             arguments.next();
         } else if !of_one_start.iter().any(|option| has_value(&argument, option)) {
@@ -120,7 +120,7 @@ mod tests {
             ("/usr/bin/portcullis run --takeover - x.yaml --log json", "x.yaml --log json"),
             ("/usr/bin/portcullis run x.yaml --takeover=/run/x.sock", "x.yaml"),
             ("/usr/bin/portcullis run x.yaml --takeover /run/x.sock", "x.yaml"),
-            ("/usr/bin/portcullis binder --place /run/x --owner 1:2 x.yaml", "x.yaml"),
+            ("/usr/bin/portcullis binder --place /run/x --account 1:2 x.yaml", "x.yaml"),
         ] {
             assert_eq!(again(line), (path.clone(), arguments.to_owned()), "{line}");
         }
