@@ -164,6 +164,7 @@ pub enum Failure {
 pub fn run(options: &Options, announce: &mut Announce<'_>) -> Result<(), Failure> {
     // A process that took over from another was started by one that leaves signals alone.
     sys::process::heed_every_signal().map_err(set_up("heed signals"))?;
+    sys::process::keep_descriptors();
     // The event loop may have threads.
     let provided = sys::systemd::take().map_err(set_up("take what the service manager gives"))?;
     let limit = sys::process::raise_descriptor_limit();

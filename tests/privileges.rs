@@ -327,6 +327,15 @@ fn an_access_log_moves_only_where_the_process_may_write_and_an_upgrade_moves_it_
 }
 
 #[test]
+fn what_the_caller_has_left_open_does_not_come_to_the_process_that_keeps_the_privileges() {
+    let leaving = portcullis_through(&["bash", "-c", "exec 99</dev/null; exec \"$0\" \"$@\""]);
+    let file = ServiceFile::new(&one_listener(&[LOOPBACK, "serve: status"]));
+    let program = Program::serving_by(leaving, file);
+    assert!(sockets::descriptors(program.pid()).contains_key("99"), "it was left open");
+    assert!(!sockets::descriptors(binder(program.pid())).contains_key("99"));
+}
+
+#[test]
 fn a_binder_that_does_not_answer_keeps_nobody_from_ending_the_service() {
     let mut program = Program::serving(&one_listener(&[LOOPBACK, "serve: status"]));
     let binder = binder(program.pid());

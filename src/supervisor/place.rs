@@ -164,8 +164,10 @@ fn own(folder: &Path, account: Option<&Account>) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
         Err(error) => return Err(error),
     };
-    // The service manager makes it for whom it has started, which is root.
-    let is_made_for_us = given().is_some_and(|given| given == folder) && is_own(folder, ROOT);
+    // The service manager makes it for whom it has started, which is root. A link may lead to what
+    // was made for others.
+    let is_given = given().is_some_and(|given| given == folder) && !folder.is_symlink();
+    let is_made_for_us = is_given && is_own(folder, ROOT);
     if let Some(account) = account.filter(|_| is_new || is_made_for_us) {
         chown(folder, Some(account.user), Some(account.group))?;
     }
