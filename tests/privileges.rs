@@ -106,6 +106,9 @@ fn started_as_root_it_serves_as_the_user_of_the_file_and_nothing_of_root_is_left
             let program = Program::serving(&on_ports(&[80]));
             is_nobody(program.pid());
             serves(80);
+            let status = program.status();
+            assert_eq!(status["user"], "nobody");
+            assert_eq!(status["binder"], binder(program.pid()));
             assert_eq!(
                 rights(Path::new(&format!("/proc/{}/status", binder(program.pid()))))["Uid"],
                 "0 0 0 0"
@@ -367,6 +370,7 @@ fn without_the_binder_what_runs_goes_on_and_a_reload_says_why_it_cannot() {
     let kill = format!("kill -s KILL {}", binder(program.pid()));
     assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     program.said("the process that binds has ended");
+    assert!(program.told(&["status"]).out.contains("the process that binds is gone"));
     program.refuse(&two);
     program.said("the process that binds cannot be asked");
     program.said("run --takeover");

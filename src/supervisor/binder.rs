@@ -236,9 +236,10 @@ impl Binder {
         }
     }
 
-    /// Whether the process is gone.
-    pub(super) fn has_ended(&self) -> bool {
-        matches!(self.channel().process.try_wait(), Ok(Some(_)))
+    /// The process, unless it is gone.
+    pub(super) fn pid(&self) -> Option<u32> {
+        let process = &mut self.channel().process;
+        matches!(process.try_wait(), Ok(None)).then(|| process.id())
     }
 
     /// Starts the program anew, with this as its standard input, and returns its process id.

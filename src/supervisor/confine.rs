@@ -30,8 +30,8 @@ pub(super) struct Service {
     pub(super) place: Option<Place>,
     /// Whether the binder may bind ports below 1024.
     may_bind_privileged: bool,
-    /// Whom it has become.
-    account: Option<Account>,
+    /// Whether it is another user than the one who has started it.
+    has_changed_user: bool,
     /// Where it may write, if the kernel holds that.
     writable: Vec<PathBuf>,
 }
@@ -67,7 +67,8 @@ impl Service {
             ))?;
         }
         let writable = Self::confine(place.as_ref(), &runtime)?;
-        Ok(Self { binder, place, may_bind_privileged, account, writable })
+        let has_changed_user = account.is_some();
+        Ok(Self { binder, place, may_bind_privileged, has_changed_user, writable })
     }
 
     /// Confines this process, and returns where it may write.
@@ -93,9 +94,14 @@ impl Service {
         if let Err(error) = sandbox::restrict_calls() {
             warn!(%error, "this process may start programs and bind as its user may");
         }
+        let user = self.user();
+        info!(user, writable = ?self.writable, "this process serves, and another binds");
+    }
+
+    /// The user it serves as: a name, or a number without one.
+    pub(super) fn user(&self) -> String {
         let user = process::effective_user();
-        let name = process::user_name(user).unwrap_or_else(|| user.to_string());
-        info!(user = %name, writable = ?self.writable, "this process serves, and another binds");
+        process::user_name(user).unwrap_or_else(|| user.to_string())
     }
 
     /// The host as it is for this service: what needs a privilege, the binder does.
@@ -110,9 +116,7 @@ impl Service {
         let kind = error.kind();
         let mut why = format!("`{}`: {error}", path.display());
         if kind == io::ErrorKind::PermissionDenied {
-            let user = process::effective_user();
-            let user = process::user_name(user).unwrap_or_else(|| user.to_string());
-            why.push_str(&format!("; user `{user}` has to be able to write it"));
+            why.push_str(&format!("; user `{}` has to be able to write it", self.user()));
             let is_within = |place: &PathBuf| path.starts_with(place);
             if !self.writable.iter().any(is_within) {
                 why.push_str(", and a log in another folder is for `portcullis upgrade` to take");
@@ -124,8 +128,10 @@ impl Service {
     /// A file that could not be read, with who was to.
     pub(super) fn unreadable(&self, error: io::Error) -> io::Error {
         let is_denied = error.kind() == io::ErrorKind::PermissionDenied;
-        let Some(account) = self.account.as_ref().filter(|_| is_denied) else { return error };
-        let user = account.name.clone().unwrap_or_else(|| account.user.to_string());
+        if !(is_denied && self.has_changed_user) {
+            return error;
+        }
+        let user = self.user();
         let kind = error.kind();
         io::Error::new(
             kind,

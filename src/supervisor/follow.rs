@@ -170,7 +170,7 @@ impl Supervisor<'_> {
                 Next::Look { asked } if self.giving.is_some() => following.asked |= asked,
                 Next::Look { asked } => self.look(&mut following, asked).await,
                 Next::Reap => {
-                    if self.service.binder.has_ended() {
+                    if self.service.binder.pid().is_none() {
                         error!(
                             "the process that binds has ended: what runs goes on, and nothing more can be bound until the program is started anew or another takes over (`run --takeover`)"
                         );

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub(super) fn write(out: &mut dyn Write, report: &Report) -> Result<(), Error> {
-    let Report { version, pid, generation, sessions, .. } = report;
+    let Report { version, pid, user, generation, sessions, .. } = report;
     let state = match report.state {
         State::Serving => "serving",
         State::HandingOver => "handing over",
@@ -19,7 +19,17 @@ pub(super) fn write(out: &mut dyn Write, report: &Report) -> Result<(), Error> {
     let up = Duration::from_secs(report.uptime_seconds.max(1));
     let file = report.file.display();
     writeln!(out, "{name}: {state} generation {generation} of {file}")?;
-    writeln!(out, "portcullis {version}, process {pid}, up {up:?}, {sessions} sessions")?;
+    let binder = report.binder.map_or_else(String::new, |pid| format!(", bound for by {pid}"));
+    writeln!(
+        out,
+        "portcullis {version}, process {pid} as {user}{binder}, up {up:?}, {sessions} sessions"
+    )?;
+    if report.binder.is_none() {
+        writeln!(
+            out,
+            "the process that binds is gone: nothing more can be bound until a new start"
+        )?;
+    }
     listeners(out, report)?;
     sockets(out, &report.sockets)?;
     unbound(out, "waiting", &report.pending)?;

@@ -71,6 +71,12 @@ pub struct Report {
     pub version: String,
     /// The process.
     pub pid: u32,
+    /// The user it serves as; empty where an older version does not say.
+    #[serde(default)]
+    pub user: String,
+    /// The process that binds for it, unless that is gone.
+    #[serde(default)]
+    pub binder: Option<u32>,
     /// How long it has run.
     pub uptime_seconds: u64,
     /// What it does.

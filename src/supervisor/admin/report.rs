@@ -30,6 +30,8 @@ impl Supervisor<'_> {
         Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            user: self.service.user(),
+            binder: self.service.binder.pid(),
             uptime_seconds: self.started.elapsed().as_secs(),
             state,
             service: self.policy.service.clone(),
