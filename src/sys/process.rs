@@ -82,9 +82,9 @@ pub fn heed_every_signal() -> io::Result<()> {
     Ok(SigSet::all().thread_unblock()?)
 }
 
-/// Has no program that is started from here inherit a descriptor beyond standard error: those that
-/// whoever started this process has left open are nobody else's business. Kernels before 5.11 cannot
-/// do it, and everything that this process opens itself is closed on exec anyway.
+/// Has no program that is started from here inherit a descriptor beyond standard error: those
+/// that whoever started this process has left open are nobody else's business. Kernels before 5.11
+/// cannot do it, and everything that this process opens itself is closed on exec anyway.
 #[expect(unsafe_code, reason = "no crate of ours has this call")]
 pub fn keep_descriptors() {
     const BEYOND: libc::c_uint = 3;
