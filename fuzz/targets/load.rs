@@ -83,6 +83,7 @@ fn host() -> Facts {
         descriptors: Some(1024),
         ipv6: true,
         cores: 2,
+        serves_as_root: false,
         passed: None,
     }
 }
