@@ -12,11 +12,11 @@ use socket2::{Domain, Socket, Type};
 use crate::support::{
     Answering, Program, ServiceFile,
     client::{ask, ask_over, connect, try_ask},
-    eventually,
+    eventually, exposed_as,
     http::get,
     load::under_load,
     namespace::{in_namespace, veth},
-    one_listener, sockets,
+    sockets,
 };
 
 const WIDE: &str = "any: { families: [v4, v6] }";
@@ -37,14 +37,7 @@ fn at(address: &str) -> SocketAddr {
 /// The backend is on a path: so it takes none of the ports that the clients need.
 fn file(expose: &str, backend: &str) -> String {
     let allow = if expose == WIDE { ALLOW } else { "purpose: nothing to allow" };
-    one_listener(&[
-        &format!("expose: {{ {expose} }}"),
-        "port: 8080",
-        allow,
-        "timeouts: { idle: 5m }",
-        "limits: { connections: 10000 }",
-        &format!("forward: {{ unix: {backend} }}"),
-    ])
+    exposed_as(expose, allow, &format!("forward: {{ unix: {backend} }}"))
 }
 
 /// A program over a backend, in a network with both addresses.

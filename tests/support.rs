@@ -22,7 +22,7 @@ pub(crate) mod wait;
 
 pub(crate) use self::{
     backend::{Answering, Backend},
-    file::{LOOPBACK, ServiceFile, as_whoever, one_listener},
+    file::{LOOPBACK, ServiceFile, as_whoever, exposed_as, one_listener},
     program::{Ended, Program, portcullis},
     wait::{eventually, eventually_some},
 };

@@ -189,6 +189,9 @@ impl Binder {
             tickets.push(ticket);
             keys.insert(ticket, one.key.clone());
         }
+        if tickets.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut channel = self.channel();
         let mut batches = tickets.chunks(MAX_TICKETS).peekable();
         while let Some(batch) = batches.next() {
@@ -197,9 +200,6 @@ impl Binder {
             if more {
                 done(channel.receive(PATIENCE)?.0)?;
             }
-        }
-        if tickets.is_empty() {
-            return Ok(Vec::new());
         }
         let mut listening = Vec::new();
         loop {

@@ -100,8 +100,7 @@ impl Service {
 
     /// The user it serves as: a name, or a number without one.
     pub(super) fn user(&self) -> String {
-        let user = process::effective_user();
-        process::user_name(user).unwrap_or_else(|| user.to_string())
+        process::user_or_number(process::effective_user())
     }
 
     /// The host as it is for this service: what needs a privilege, the binder does.

@@ -129,6 +129,12 @@ pub fn user_name(uid: u32) -> Option<String> {
     User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
+/// The name of a user, or the number of one without a name.
+#[must_use]
+pub fn user_or_number(uid: u32) -> String {
+    user_name(uid).unwrap_or_else(|| uid.to_string())
+}
+
 /// The name of a group, if the system knows one.
 #[must_use]
 pub fn group_name(gid: u32) -> Option<String> {
@@ -214,6 +220,10 @@ mod tests {
         assert_eq!(user_name(0).as_deref(), Some("root"));
         assert_eq!(group_name(0).as_deref(), Some("root"));
         assert_eq!(user_name(4_294_967_000), None);
+        assert_eq!(
+            (user_or_number(0), user_or_number(7_654_321)),
+            ("root".into(), "7654321".into())
+        );
     }
 
     #[test]

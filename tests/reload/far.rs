@@ -9,24 +9,16 @@ use crate::support::{
     Program,
     arrivals::Arrivals,
     client::try_connect_from,
-    eventually,
+    eventually, exposed_as,
     far::{NEAR, on_the_far_side},
     http::try_get_over,
     namespace::{in_namespace, run},
-    one_listener, sockets,
+    sockets,
 };
 
 /// The address that is asked for, alone or among all others.
 fn file(expose: &str, more: &str) -> String {
-    let allow = "allow: { reason: the test asks for it }";
-    one_listener(&[
-        &format!("expose: {{ {expose} }}"),
-        "port: 8080",
-        allow,
-        "timeouts: { idle: 5m }",
-        "limits: { connections: 10000 }",
-        "serve: status",
-    ]) + more
+    exposed_as(expose, "allow: { reason: the test asks for it }", "serve: status") + more
 }
 
 const WIDE: &str = "any: { families: [v4] }";

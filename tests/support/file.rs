@@ -84,3 +84,15 @@ pub(crate) const LOOPBACK: &str = "expose: { loopback: { families: [v4] } }\n   
 pub(crate) fn one_listener(lines: &[&str]) -> String {
     format!("portcullis: 1\nlisteners:\n  web:\n    {}\n", lines.join("\n    "))
 }
+
+/// The same at port 8080 with what every exposure may ask for, so that one can follow another.
+pub(crate) fn exposed_as(expose: &str, allow: &str, target: &str) -> String {
+    one_listener(&[
+        &format!("expose: {{ {expose} }}"),
+        "port: 8080",
+        allow,
+        "timeouts: { idle: 5m }",
+        "limits: { connections: 10000 }",
+        target,
+    ])
+}

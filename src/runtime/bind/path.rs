@@ -211,7 +211,7 @@ fn owner(socket: &Socket) -> Option<Owner> {
         name: sys::process::name_of(pid).unwrap_or_else(|| "a process".into()),
         program: None,
     });
-    let user = sys::process::user_name(uid).unwrap_or_else(|| uid.to_string());
+    let user = sys::process::user_or_number(uid);
     Some(Owner { processes: process.into_iter().collect(), user, ..Owner::default() })
 }
 

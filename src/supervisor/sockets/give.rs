@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use super::{Group, Sockets, State};
 use crate::{
-    plan::BindAddress,
     policy::ListenerId,
-    runtime::bind::BoundSocket,
+    runtime::bind::{BoundSocket, FileId},
     supervisor::upgrade::{Descriptor, frame::Item},
 };
 
@@ -39,11 +38,10 @@ impl Sockets {
 
 fn item(listener: &ListenerId, socket: &BoundSocket) -> Item {
     let listener = listener.to_string();
-    match (socket.address(), socket.file()) {
-        (BindAddress::Unix(path), Some(file)) => {
-            let (device, inode) = (file.device, file.inode);
-            Item::Path { listener, path: path.clone(), device, inode }
+    match socket.named_file() {
+        Some((path, FileId { device, inode })) => {
+            Item::Path { listener, path: path.to_owned(), device, inode }
         }
-        _ => Item::Socket { listener },
+        None => Item::Socket { listener },
     }
 }
